@@ -1,0 +1,52 @@
+"""understudy: learn how a team behaves by watching it.
+
+The public face. Names are looked up on first use (PEP 562), so importing the package imports
+neither JAX nor anything else that is slow.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    # data
+    "Demonstrations": "understudy.data.demonstrations",
+    "data": "understudy.data",
+    # algorithms
+    "RNNGauss": "understudy.algorithms.presets",
+    "VRNN": "understudy.algorithms.presets",
+    "VRAE": "understudy.algorithms.presets",
+    "IntentVRNN": "understudy.algorithms.presets",
+    "Stages": "understudy.algorithms.stages",
+    "envs": "understudy.envs",
+    # experiment
+    "train": "understudy.experiment.train",
+    "resume": "understudy.experiment.train",
+    "evaluate": "understudy.experiment.evaluate",
+    "generate": "understudy.experiment.generate",
+    "compare": "understudy.experiment.compare",
+    "load_policy": "understudy.experiment.run",
+    "load_generator": "understudy.experiment.run",
+    "Run": "understudy.experiment.run",
+    # pictures
+    "animate": "understudy.visualise.animate",
+    # contracts
+    "ActionSpec": "understudy.types",
+    "Group": "understudy.types",
+    "Spec": "understudy.types",
+    "UserError": "understudy.types",
+}
+
+__all__ = sorted(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'understudy' has no attribute {name!r}")
+    module = import_module(_PUBLIC[name])
+    return module if _PUBLIC[name] == f"understudy.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,61 @@
+"""Pytree helpers: stacking, selecting, and applying a function group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from understudy.types import Spec
+
+T = TypeVar("T")
+
+
+def stack(trees: Sequence[T]) -> T:
+    """Stack equal trees on a new leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def unstack(tree: T) -> list[T]:
+    """Undo `stack`: one tree per index of the leading axis."""
+    leaves = jax.tree.leaves(tree)
+    return [index(tree, i) for i in range(leaves[0].shape[0] if leaves else 0)]
+
+
+def index(tree: T, i: Any) -> T:
+    """Take ``leaf[i]`` of every leaf; `i` may be an index, a slice or an array."""
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def where(condition: Any, on_true: T, on_false: T) -> T:
+    """Select leaf by leaf; `condition` is broadcast from the left over each leaf's axes."""
+    condition = jnp.asarray(condition)
+
+    def choose(a: Any, b: Any) -> Any:
+        mask = condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim))
+        return jnp.where(mask, a, b)
+
+    return jax.tree.map(choose, on_true, on_false)
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """True where every floating-point leaf is finite (a scalar)."""
+    checks = [
+        jnp.all(jnp.isfinite(leaf))
+        for leaf in jax.tree.leaves(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    return jnp.all(jnp.stack(checks)) if checks else jnp.asarray(True)
+
+
+def per_group(spec: Spec, function: Callable[..., Any], *mappings: Mapping[str, Any] | None) -> Any:
+    """Apply ``function(group, *arrays)`` to each group in spec order.
+
+    A mapping that is None passes None. Returns ``{group: result}``.
+    """
+    return {
+        group.name: function(group, *(m if m is None else m[group.name] for m in mappings))
+        for group in spec.groups
+    }

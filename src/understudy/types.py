@@ -1,0 +1,419 @@
+"""The words and contracts of the library: specs, records, protocols, hyper-parameters.
+
+Everything above this floor speaks in these types. Wherever agents appear, arrays are a mapping
+from group name to an array with an ``agents`` axis. A mapping is a pytree and sorts its keys, so
+order comes from ``spec.groups`` and from nowhere else.
+
+Axis order, always: ``seeds, envs|episodes|batch, time, agents, features``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    dataclass_transform,
+    runtime_checkable,
+)
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
+
+AXES = ("seeds", "envs", "episodes", "batch", "time", "agents", "obs", "act", "latent", "intents")
+
+Features: TypeAlias = PyTree[Float[Array, "... ?agents ?obs"], "F"]
+"""Observations of every group: ``{group: [..., agents, obs]}``, in the units of the spec."""
+Actions: TypeAlias = PyTree[Float[Array, "... ?agents ?act"], "A"]
+"""Actions of every group, ``{group: [..., agents, act]}``, laid out by `ActionSpec`."""
+Masks: TypeAlias = PyTree[Bool[Array, "... ?agents"], "M"]
+"""One truth value per agent: ``{group: [..., agents]}``."""
+Rewards: TypeAlias = PyTree[Float[Array, "... ?agents"], "R"]
+"""One number per agent: ``{group: [..., agents]}``."""
+Intents: TypeAlias = PyTree[Int[Array, "... ?agents"], "I"]
+"""One class per agent: ``{group: [..., agents]}``."""
+Memory: TypeAlias = PyTree[Shaped[Array, "..."]]
+"""What a policy carries from step to step; ``()`` if nothing."""
+Metrics: TypeAlias = dict[str, Float[Array, ""]]
+"""Named scalars; the same names every step."""
+Mode: TypeAlias = Literal["sample", "mode", "explore"]
+
+T = TypeVar("T")
+
+
+class UserError(ValueError):
+    """Something the caller can mend; its text is one sentence: expected, found, what to do."""
+
+
+def require(condition: Any, message: str) -> None:
+    """Raise `UserError` unless `condition` holds; a traced condition is not looked at.
+
+    Raises:
+        UserError: when `condition` is concrete and false.
+    """
+    if not isinstance(condition, jax.core.Tracer) and not bool(np.all(condition)):
+        raise UserError(message)
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[T]) -> type[T]:
+    """Make a frozen dataclass whose every field is part of the pytree."""
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=False)
+def hyperparameters(cls: type[T]) -> type[T]:
+    """Make a frozen dataclass that enters jit as an argument.
+
+    Fields annotated ``float`` are traced leaves, so a sweep is a ``vmap``; fields holding other
+    hyper-parameters (or a tuple of them) are children; everything else is static and must be
+    hashable. ``__post_init__`` runs when a user builds the object and never on tracers.
+    """
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    floats = {f.name for f in dataclasses.fields(cls) if _is_float(f.type)}  # type: ignore[arg-type]
+
+    def flatten(value: Any) -> tuple[list[tuple[Any, Any]], Any]:
+        traced = [n for n in names if n in floats or _holds_hyperparameters(getattr(value, n))]
+        static = tuple((n, getattr(value, n)) for n in names if n not in traced)
+        children = [(jax.tree_util.GetAttrKey(n), getattr(value, n)) for n in traced]
+        return children, (tuple(traced), static)
+
+    def unflatten(aux: Any, children: Any) -> Any:
+        value = object.__new__(cls)
+        for name, child in (*zip(aux[0], children, strict=True), *aux[1]):
+            object.__setattr__(value, name, child)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+    cls.__hyperparameters__ = True  # type: ignore[attr-defined]
+    return cls
+
+
+def _is_float(annotation: Any) -> bool:
+    return annotation is float or str(annotation).replace(" ", "") in ("float", "float|None")
+
+
+def _holds_hyperparameters(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(_holds_hyperparameters(item) for item in value)
+    return hasattr(type(value), "__hyperparameters__")
+
+
+# --- specs ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class ActionSpec:
+    """A product of categorical sections and bounded continuous dimensions.
+
+    An action is one float row: first one index per section, then the continuous values.
+    Pure-discrete (`low` empty) and pure-continuous (`sections` empty) are special cases.
+    """
+
+    sections: tuple[int, ...] = ()
+    """Number of choices of each categorical section."""
+    low: tuple[float, ...] = ()
+    """Lower bound of each continuous dimension; ``-inf`` if none."""
+    high: tuple[float, ...] = ()
+    """Upper bound of each continuous dimension; ``inf`` if none."""
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.low) == len(self.high),
+            f"expected one upper bound per lower bound, found {len(self.low)} lower and "
+            f"{len(self.high)} upper; give both for each continuous dimension",
+        )
+        require(
+            all(n > 0 for n in self.sections),
+            f"expected every section to have a choice, found sections {self.sections}",
+        )
+
+    @property
+    def size(self) -> int:
+        """Columns of a stored action: sections, then continuous dimensions."""
+        return len(self.sections) + len(self.low)
+
+    @property
+    def choices(self) -> int:
+        """Columns of a legal mask: the choices of all sections, one after the other."""
+        return sum(self.sections)
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Agents with the same observation and action spec, stacked on one ``agents`` axis."""
+
+    name: str
+    agents: int
+    """Capacity: agent slots in storage and in per-agent weights; a policy reads N from its input."""
+    observation: int
+    """Number of features each agent observes."""
+    action: ActionSpec | None = None
+    """None for a track: somebody acted, nobody wrote down how."""
+    sees: tuple[str, ...] = ()
+    """Earlier groups whose action of this step is appended to this group's observation."""
+    features: tuple[str, ...] = ()
+    """Names of the features, if known: ``("x", "y")``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """An ordered tuple of groups: the only source of order, of acting too."""
+
+    groups: tuple[Group, ...]
+    state: int = 0
+    """Size of the global state; 0 if none is recorded."""
+    horizon: int | None = None
+    """Longest episode in steps; None if unbounded."""
+
+    def __post_init__(self) -> None:
+        seen: list[str] = []
+        for group in self.groups:
+            require(group.name not in seen, f"group name {group.name!r} is used twice; rename one")
+            missing = [name for name in group.sees if name not in seen]
+            require(
+                not missing,
+                f"group {group.name!r} sees {missing}, expected earlier groups among {seen}; "
+                "list the groups in acting order",
+            )
+            seen.append(group.name)
+
+    def __getitem__(self, name: str) -> Group:
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise UserError(f"expected one of the groups {list(self.names)}, found {name!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Group names in order."""
+        return tuple(group.name for group in self.groups)
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+@record
+class Observation:
+    """What all agents see; leading axes (batch, time) are the caller's."""
+
+    features: Features
+    alive: Masks
+    legal: PyTree[Bool[Array, "... ?agents ?choices"], "L"] | None = None
+    """``{group: [..., agents, choices]}``; None where every choice is legal."""
+    state: Float[Array, "... state"] | None = None
+
+
+@record
+class Step:
+    """What an env answers to a joint action: row t's description of t -> t+1."""
+
+    observation: Observation
+    """At t+1, before any reset."""
+    action: Actions
+    """As the env executed it: clipped, legal."""
+    reward: Rewards
+    terminated: Bool[Array, "..."]
+    truncated: Bool[Array, "..."]
+    info: PyTree[Shaped[Array, "..."]] = dataclasses.field(default_factory=dict)
+
+
+@record
+class Window:
+    """Consecutive rows of demonstrations, one row per observation, ``time`` first.
+
+    ``action, reward, terminated, truncated`` of row t describe t -> t+1. Where nobody acted or
+    the log does not say, ``action_known`` is False.
+    """
+
+    observation: Observation
+    terminated: Bool[Array, "... time"]
+    truncated: Bool[Array, "... time"]
+    action_known: Masks
+    action: Actions | None = None
+    reward: Rewards | None = None
+    intents: Intents | None = None
+
+
+@record
+class Rollout:
+    """What an env and a policy produced together: ``[time, envs, ...]`` inside training."""
+
+    observation: Observation
+    observation_next: Observation
+    """At t+1 before any reset: what bootstraps and (s, a, s') discriminators read."""
+    action: Actions
+    reward: Rewards
+    terminated: Bool[Array, "..."]
+    truncated: Bool[Array, "..."]
+    starts: Bool[Array, "..."]
+    """True where an episode begins; memory is reset before acting there."""
+    memory: Memory
+    """The policy's memory before the first frame."""
+    info: PyTree[Shaped[Array, "..."]] = dataclasses.field(default_factory=dict)
+
+
+@record
+class Batch:
+    """What an update learns from; a part an algorithm does not need is None."""
+
+    rollout: Rollout | None = None
+    demonstrations: Window | None = None
+
+
+@record
+class Given:
+    """Values that sampling has to respect where `held` is True."""
+
+    values: PyTree[Shaped[Array, "..."]]
+    """Positions ``{group: [time, agents, obs]}`` or intents ``{group: [time, agents]}``."""
+    held: Masks
+    """``{group: [time, agents]}``."""
+
+
+@record
+class Samples:
+    """Futures drawn by a generator, ``{group: [samples, time, agents, obs]}``."""
+
+    features: Features
+    intents: Intents | None = None
+    """``{group: [samples, time, agents]}`` where the generator has intents."""
+
+
+@record
+class Statistics:
+    """Moments of the training split, ``{group: [obs]}`` each; nothing else may be learned from it."""
+
+    mean: PyTree[Float[Array, " ?obs"], "S"]
+    std: PyTree[Float[Array, " ?obs"], "S"]
+    """Standard deviation; 1 for a constant feature, so that dividing is safe."""
+    low: PyTree[Float[Array, " ?obs"], "S"]
+    high: PyTree[Float[Array, " ?obs"], "S"]
+    step_std: PyTree[Float[Array, " ?obs"], "S"]
+    """Root mean square of the change from row to row; 1 for a constant feature."""
+    turn_std: PyTree[Float[Array, " ?obs"], "S"]
+    """Root mean square of the change of that change; 1 for a constant feature."""
+    rate: Float[Array, ""]
+    """Rows per second."""
+
+
+# --- protocols -----------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Env(Protocol):
+    """A Markov game of pure functions, unbatched; callers ``vmap``. It never resets itself."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def reset(self, key: Key[Array, ""]) -> tuple[Any, Observation]: ...
+
+    def step(self, state: Any, action: Actions, key: Key[Array, ""]) -> tuple[Any, Step]: ...
+
+
+@runtime_checkable
+class HostEnv(Protocol):
+    """Any Python simulator: numpy arrays with a leading ``envs`` axis."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    @property
+    def envs(self) -> int: ...
+
+    def reset(self, seeds: np.ndarray, where: np.ndarray | None = None) -> Observation:
+        """Restart the envs selected by `where` (all if None) and return every observation."""
+        ...
+
+    def step(self, actions: Mapping[str, np.ndarray]) -> Step: ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What acts, for all agents at once. A pytree whose leaves are arrays."""
+
+    decentralised: bool
+    """Each agent's action depends on its own observation alone."""
+    transfers: bool
+    """Runs on another number of agents than it was trained on."""
+
+    def memory(self, agents: Mapping[str, int]) -> Memory: ...
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]: ...
+
+    def log_prob(
+        self,
+        observations: Observation,
+        actions: Actions,
+        starts: Bool[Array, " time"],
+        memory: Memory,
+    ) -> tuple[Rewards, Rewards]:
+        """Log-probability and entropy per agent over a ``time`` axis."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """What samples futures given a past. A pytree whose leaves are arrays."""
+
+    def sample(
+        self,
+        context: Observation,
+        key: Key[Array, ""],
+        *,
+        samples: int,
+        horizon: int,
+        given: Given | None = None,
+        intents: Given | None = None,
+    ) -> Samples:
+        """Draw `samples` futures of `horizon` rows after the rows of `context` (time first)."""
+        ...
+
+
+@runtime_checkable
+class World(Protocol):
+    """What predicts the next observation given a past and an action."""
+
+    def step(
+        self, past: Observation, action: Actions, key: Key[Array, ""]
+    ) -> tuple[Observation, Observation, Float[Array, ""]]:
+        """Return ``(past moved on by one row, next observation, uncertainty)``."""
+        ...
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """Hyper-parameters and pure functions.
+
+    It makes one or more of ``policy(state, mode)``, ``generator(state)``, ``world(state)``.
+    Optional: ``prepare(demonstrations) -> demonstrations``, called once on the host before
+    training, evaluation and generation (labels); ``window``, rows per training window;
+    ``batch``, windows or envs per update; ``rollout``, env steps per update.
+    """
+
+    needs: ClassVar[frozenset[str]]
+    """A subset of ``{"env", "demonstrations"}``."""
+
+    def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> Any: ...
+
+    def update(
+        self, state: Any, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
+    ) -> tuple[Any, Metrics]: ...
+
+
+def zero_metrics(names: tuple[str, ...]) -> Metrics:
+    """Metrics of an update that had nothing to do: every name, value 0."""
+    return {name: jnp.zeros(()) for name in names}
