@@ -1,0 +1,1 @@
+"""Pictures: scenes, plays, animations and curves. No display is needed."""
