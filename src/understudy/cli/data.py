@@ -1,0 +1,196 @@
+"""``understudy data ...`` and ``understudy collect``: demonstrations in, demonstrations out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from understudy.cli import console
+
+
+@dataclasses.dataclass(frozen=True)
+class Convert:
+    """Read outside files and save them as a demonstration folder."""
+
+    source: Positional[tuple[str, ...]]
+    """Files, a folder, or a glob."""
+    out: Path
+    """Folder to write; it must not exist yet."""
+    reader: str | None = None
+    """Format of the files; guessed from them and said aloud if not given."""
+    rate: float | None = None
+    """Rows per second (Hz), where the format does not say."""
+    unit: Literal["ft", "m", "yd", "px"] | None = None
+    """Unit of positions, where the format does not say."""
+    options: tuple[str, ...] = ()
+    """More arguments of the reader, as NAME=VALUE; VALUE is JSON or plain text."""
+
+    def __call__(self) -> None:
+        """Read, then write everything or nothing."""
+        from understudy.data import readers, store
+        from understudy.types import require
+
+        require(self.source, "expected at least one file to convert, found none; name them")
+        require(not self.out.exists(), f"{self.out} already exists; choose another --out")
+        sources: str | list[str] = (
+            self.source[0] if len(self.source) == 1 else list(self.source)
+        )
+        reader = self.reader or readers.guess(self.source[0])
+        if self.reader is None:
+            console.say(f"reading {self.source[0]} as {reader!r} (say --reader for another)")
+        demonstrations = readers.read(
+            reader, sources, rate=self.rate, unit=self.unit, **_options(self.options)
+        )
+        store.save(demonstrations, self.out)
+        console.show(f"{self.out}: {demonstrations!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Print what a demonstration folder holds: groups, counts, rate, labels."""
+
+    folder: Positional[Path]
+    """Demonstration folder."""
+    json: bool = False
+    """Print one JSON object instead."""
+
+    def __call__(self) -> None:
+        """Read the description; the data itself stays where it is."""
+        from understudy.data import store
+
+        description = store.describe(self.folder)
+        if self.json:
+            console.show_json(description)
+        else:
+            console.show(console.outline(description))
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Look for what spoils learning: gaps, teleports, frozen tracks, noise, duplicates, leaks."""
+
+    folder: Positional[Path]
+    """Demonstration folder, or a folder that holds train, validation and test."""
+    json: bool = False
+    """Print one JSON object instead."""
+
+    def __call__(self) -> int:
+        """Print the findings; exit 2 if one of them is an error."""
+        from understudy.data import quality
+
+        parts = load_parts(self.folder)
+        whole = next(iter(parts.values())) if len(parts) == 1 else _together(list(parts.values()))
+        findings = quality.check(whole, None if len(parts) == 1 else _splits(parts))
+        errors = sum(finding.level == "error" for finding in findings)
+        if self.json:
+            console.show_json(
+                {
+                    "folder": str(self.folder),
+                    "episodes": whole.episodes,
+                    "errors": errors,
+                    "findings": [dataclasses.asdict(finding) for finding in findings],
+                }
+            )
+            return 2 if errors else 0
+        for finding in findings:
+            console.show(f"{finding.level}: {finding.name}: {finding.message}")
+        console.show(
+            f"{whole.episodes:,} episodes, {errors} errors, {len(findings) - errors} warnings"
+        )
+        return 2 if errors else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Write DIR/train, DIR/validation and DIR/test; no id is in two of them."""
+
+    folder: Positional[Path]
+    """Demonstration folder."""
+    out: Path
+    """Folder to write the three parts to."""
+    by: str = "game"
+    """Label whose values stay together: game, source, episode, or one of your own."""
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    """Shares of train, validation and test."""
+    seed: int = 0
+    """Of the shuffle of ids."""
+
+    def __call__(self) -> None:
+        """Split and save the parts that are not empty."""
+        from understudy.data import store
+        from understudy.types import require
+
+        parts = store.load(self.folder).split(self.by, self.fractions, self.seed)
+        for name in parts._fields:
+            require(
+                not (self.out / name).exists(),
+                f"{self.out / name} already exists; choose another --out",
+            )
+        for name, part in parts._asdict().items():
+            if len(part):
+                store.save(part, self.out / name)
+            ids = len(set(part.label(self.by)))
+            console.show(f"{name:<12}{part.episodes:>8,} episodes of {ids:,} {self.by}s")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collect:
+    """Let an expert play an env and save what it did."""
+
+    env: Positional[str]
+    """Name of the env."""
+    expert: str
+    """Name of an expert, or the folder of a run."""
+    out: Path
+    """Folder to write."""
+    episodes: int = 100
+    """How many episodes to play."""
+    seed: int = 0
+    """Of the initial states."""
+
+    def __call__(self) -> None:
+        """Refuse: envs to play in come from `understudy.envs.ENVS`."""
+        from understudy.envs import ENVS
+
+        there = f"one of the envs {sorted(ENVS)}" if ENVS else "an env, but this version has none"
+        raise console.UsageError(f"expected {there}, found {self.env!r}; see understudy --help")
+
+
+def load_parts(folder: Path) -> dict[str, Any]:
+    """Load a demonstration folder, or the parts of a split one: ``{name: demonstrations}``."""
+    from understudy.data import store
+
+    names = [n for n in ("train", "validation", "test") if (folder / n / "meta.json").exists()]
+    if names and not (folder / "meta.json").exists():
+        return {name: store.load(folder / name) for name in names}
+    return {"all": store.load(folder)}
+
+
+def _together(parts: list[Any]) -> Any:
+    from understudy.data.regroup import concatenate
+
+    return concatenate(parts)
+
+
+def _splits(parts: dict[str, Any]) -> Any:
+    from understudy.data.demonstrations import Splits
+
+    first = next(iter(parts.values()))
+    return Splits(*(parts.get(name, first[:0]) for name in Splits._fields))
+
+
+def _options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals):
+            raise console.UsageError(f"expected --options NAME=VALUE, found {pair!r}")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return options
