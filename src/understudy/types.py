@@ -29,17 +29,20 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
 
 AXES = ("seeds", "envs", "episodes", "batch", "time", "agents", "obs", "act", "latent", "intents")
 
-Features: TypeAlias = PyTree[Float[Array, "... ?agents ?obs"], "F"]
+AnyArray: TypeAlias = Array | np.ndarray
+"""On the host (streamed windows, host envs) records hold numpy arrays."""
+
+Features: TypeAlias = PyTree[Float[AnyArray, "... ?agents ?obs"], "F"]
 """Observations of every group: ``{group: [..., agents, obs]}``, in the units of the spec."""
-Actions: TypeAlias = PyTree[Float[Array, "... ?agents ?act"], "A"]
+Actions: TypeAlias = PyTree[Float[AnyArray, "... ?agents ?act"], "A"]
 """Actions of every group, ``{group: [..., agents, act]}``, laid out by `ActionSpec`."""
-Masks: TypeAlias = PyTree[Bool[Array, "... ?agents"], "M"]
+Masks: TypeAlias = PyTree[Bool[AnyArray, "... ?agents"], "M"]
 """One truth value per agent: ``{group: [..., agents]}``."""
-Rewards: TypeAlias = PyTree[Float[Array, "... ?agents"], "R"]
+Rewards: TypeAlias = PyTree[Float[AnyArray, "... ?agents"], "R"]
 """One number per agent: ``{group: [..., agents]}``."""
-Intents: TypeAlias = PyTree[Int[Array, "... ?agents"], "I"]
+Intents: TypeAlias = PyTree[Int[AnyArray, "... ?agents"], "I"]
 """One class per agent: ``{group: [..., agents]}``."""
-Memory: TypeAlias = PyTree[Shaped[Array, "..."]]
+Memory: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
 """What a policy carries from step to step; ``()`` if nothing."""
 Metrics: TypeAlias = dict[str, Float[Array, ""]]
 """Named scalars; the same names every step."""
@@ -64,8 +67,28 @@ def require(condition: Any, message: str) -> None:
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass whose every field is part of the pytree."""
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+    """Make a frozen dataclass whose every field is part of the pytree.
+
+    Its fields are checked when somebody builds it, not when JAX puts it together again: then
+    they may hold shapes, axes or nothing.
+    """
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+
+    def flatten(value: Any) -> tuple[list[tuple[Any, Any]], None]:
+        return [(jax.tree_util.GetAttrKey(n), getattr(value, n)) for n in names], None
+
+    def unflatten(_: None, children: Any) -> Any:
+        value = object.__new__(cls)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(value, name, child)
+        return value
+
+    def flatten_fast(value: Any) -> tuple[tuple[Any, ...], None]:
+        return tuple(getattr(value, n) for n in names), None
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten, flatten_fast)
+    return cls
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=False)
@@ -207,9 +230,9 @@ class Observation:
 
     features: Features
     alive: Masks
-    legal: PyTree[Bool[Array, "... ?agents ?choices"], "L"] | None = None
+    legal: PyTree[Bool[AnyArray, "... ?agents ?choices"], "L"] | None = None
     """``{group: [..., agents, choices]}``; None where every choice is legal."""
-    state: Float[Array, "... state"] | None = None
+    state: Float[AnyArray, "... state"] | None = None
 
 
 @record
@@ -221,9 +244,9 @@ class Step:
     action: Actions
     """As the env executed it: clipped, legal."""
     reward: Rewards
-    terminated: Bool[Array, "..."]
-    truncated: Bool[Array, "..."]
-    info: PyTree[Shaped[Array, "..."]] = dataclasses.field(default_factory=dict)
+    terminated: Bool[AnyArray, "..."]
+    truncated: Bool[AnyArray, "..."]
+    info: PyTree[Shaped[AnyArray, "..."]] = dataclasses.field(default_factory=dict)
 
 
 @record
@@ -235,8 +258,8 @@ class Window:
     """
 
     observation: Observation
-    terminated: Bool[Array, "... time"]
-    truncated: Bool[Array, "... time"]
+    terminated: Bool[AnyArray, "... time"]
+    truncated: Bool[AnyArray, "... time"]
     action_known: Masks
     action: Actions | None = None
     reward: Rewards | None = None
@@ -252,13 +275,13 @@ class Rollout:
     """At t+1 before any reset: what bootstraps and (s, a, s') discriminators read."""
     action: Actions
     reward: Rewards
-    terminated: Bool[Array, "..."]
-    truncated: Bool[Array, "..."]
-    starts: Bool[Array, "..."]
+    terminated: Bool[AnyArray, "..."]
+    truncated: Bool[AnyArray, "..."]
+    starts: Bool[AnyArray, "..."]
     """True where an episode begins; memory is reset before acting there."""
     memory: Memory
     """The policy's memory before the first frame."""
-    info: PyTree[Shaped[Array, "..."]] = dataclasses.field(default_factory=dict)
+    info: PyTree[Shaped[AnyArray, "..."]] = dataclasses.field(default_factory=dict)
 
 
 @record
@@ -273,7 +296,7 @@ class Batch:
 class Given:
     """Values that sampling has to respect where `held` is True."""
 
-    values: PyTree[Shaped[Array, "..."]]
+    values: PyTree[Shaped[AnyArray, "..."]]
     """Positions ``{group: [time, agents, obs]}`` or intents ``{group: [time, agents]}``."""
     held: Masks
     """``{group: [time, agents]}``."""
@@ -292,16 +315,16 @@ class Samples:
 class Statistics:
     """Moments of the training split, ``{group: [obs]}`` each; nothing else may be learned from it."""
 
-    mean: PyTree[Float[Array, " ?obs"], "S"]
-    std: PyTree[Float[Array, " ?obs"], "S"]
+    mean: PyTree[Float[AnyArray, " ?obs"], "S"]
+    std: PyTree[Float[AnyArray, " ?obs"], "S"]
     """Standard deviation; 1 for a constant feature, so that dividing is safe."""
-    low: PyTree[Float[Array, " ?obs"], "S"]
-    high: PyTree[Float[Array, " ?obs"], "S"]
-    step_std: PyTree[Float[Array, " ?obs"], "S"]
+    low: PyTree[Float[AnyArray, " ?obs"], "S"]
+    high: PyTree[Float[AnyArray, " ?obs"], "S"]
+    step_std: PyTree[Float[AnyArray, " ?obs"], "S"]
     """Root mean square of the change from row to row; 1 for a constant feature."""
-    turn_std: PyTree[Float[Array, " ?obs"], "S"]
+    turn_std: PyTree[Float[AnyArray, " ?obs"], "S"]
     """Root mean square of the change of that change; 1 for a constant feature."""
-    rate: Float[Array, ""]
+    rate: Float[AnyArray, ""]
     """Rows per second."""
 
 
