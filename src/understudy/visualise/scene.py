@@ -74,7 +74,7 @@ def scene_of(
 def draw(axis: Any, scene: Scene) -> None:
     """Draw the ground of `scene` and fix the limits of `axis` to it."""
     width, height = scene.high[0] - scene.low[0], scene.high[1] - scene.low[1]
-    pad = 0.03 * max(width, height) if scene.field else 0.0
+    pad = 0.045 * max(width, height) if scene.field else 0.0
     axis.set_xlim(scene.low[0] - pad, scene.high[0] + pad)
     axis.set_ylim(scene.low[1] - pad, scene.high[1] + pad)
     axis.set_aspect("equal")
