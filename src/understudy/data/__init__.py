@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from understudy.data.boids import boids as boids
     from understudy.data.demonstrations import Demonstrations as Demonstrations
     from understudy.data.demonstrations import Splits as Splits
+    from understudy.data.feed import feed as feed
     from understudy.data.labels import label as label
     from understudy.data.quality import check as check
     from understudy.data.readers import read as read
@@ -34,6 +35,7 @@ _PUBLIC = {
     "check": "quality",
     "concatenate": "regroup",
     "describe": "store",
+    "feed": "feed",
     "half_court": "court",
     "label": "labels",
     "load": "store",

@@ -54,6 +54,12 @@ class Windows:
 
     __repr__ = __str__
 
+    def lean(self) -> Windows:
+        """The same windows without slots and presence of whole groups: what `gather` reads."""
+        slots = {n: a for n, a in self.slots.items() if n not in self.whole}
+        present = {n: a for n, a in self.present.items() if n not in self.whole}
+        return dataclasses.replace(self, slots=slots, present=present, skipped=())
+
     def capacities(self, spec: Spec) -> dict[str, int]:
         """Agents axis of each group in a window, in spec order."""
         return {name: int(self.slots[name].shape[1]) for name in spec.names}
@@ -246,8 +252,9 @@ class _Taker:
     def __init__(self, xp: Any, at: Any, windows: Windows, name: str, indices: Any) -> None:
         self.xp, self.at = xp, at
         self.whole = name in windows.whole
-        self.slots = windows.slots[name][indices]
-        self.present = windows.present[name][indices][:, None, :]
+        if not self.whole:
+            self.slots = windows.slots[name][indices]
+            self.present = windows.present[name][indices][:, None, :]
 
     def __call__(self, array: Any) -> Any:
         if self.whole:
@@ -255,11 +262,3 @@ class _Taker:
         taken = array[self.at[:, :, None], self.slots[:, None, :]]
         mask = self.present.reshape(self.present.shape + (1,) * (taken.ndim - 3))
         return self.xp.where(mask, taken, self.xp.zeros((), taken.dtype))
-
-
-def __getattr__(name: str) -> Any:
-    if name == "feed":
-        from understudy.data.feed import feed
-
-        return feed
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
