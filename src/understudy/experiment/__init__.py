@@ -1,0 +1,1 @@
+"""Train, keep, generate, evaluate and compare."""
