@@ -1,0 +1,276 @@
+"""What an evaluation found: rows, a readable table, and one JSON-able object.
+
+A row is a mapping: ``model, seed, execution, samples`` say what was measured; every other number
+is a figure, its bootstrap interval under ``intervals``; ``per_horizon`` repeats the errors at
+each horizon in seconds. The row named ``truth`` holds the domain statistics of what happened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from understudy.types import UserError
+
+FORECAST = (
+    ("minADE", "minADE"),
+    ("minFDE", "minFDE"),
+    ("ADE", "ADE"),
+    ("FDE", "FDE"),
+    ("minSADE", "minSADE"),
+    ("minSFDE", "minSFDE"),
+    ("energy_score", "energy"),
+    ("diversity", "diversity"),
+    ("miss_rate", "miss"),
+)
+DOMAIN = (
+    ("speed", "speed"),
+    ("distance", "distance"),
+    ("out_of_bounds_any", "out (any)"),
+    ("out_of_bounds", "out (each)"),
+    ("step_change", "step change"),
+    ("path_difference", "path diff."),
+    ("pair_distance", "pair dist."),
+)
+LIKELIHOOD = (
+    ("reconstruction", "recon."),
+    ("kl", "KL"),
+    ("intents", "intents"),
+    ("elbo_given_intents", "ELBO | intents"),
+    ("elbo", "ELBO"),
+    ("iwae", "IWAE"),
+    ("frames", "frames"),
+)
+RETURNS = (("mean_return", "return"), ("normalised", "normalised"), ("episodes", "episodes"))
+SECTIONS = (
+    ("forecast", FORECAST),
+    ("domain", DOMAIN),
+    ("likelihood", LIKELIHOOD),
+    ("returns", RETURNS),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Rows of figures, and everything needed to say what they mean."""
+
+    rows: list[dict[str, Any]]
+    setting: dict[str, Any]
+    """Protocol, windows, agents, rate, unit, bounds: what two evaluations must share."""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """Plain sentences a reader has to know."""
+    returns: dict[str, Any] | None = None
+    """Returns of policies in marl-eval layout: env, task, algorithm, seed, step."""
+
+    def row(self, model: str, seed: int | str | None = None) -> dict[str, Any]:
+        """The row of one model (its mean over seeds, unless `seed` says which).
+
+        Raises:
+            UserError: where there is none.
+        """
+        found = [r for r in self.rows if r["model"] == model]
+        if seed is None:
+            found = sorted(found, key=lambda r: r.get("seed") not in ("mean", None))
+        else:
+            found = [r for r in found if r.get("seed") == seed]
+        if not found:
+            known = sorted({f"{r['model']} (seed {r.get('seed')})" for r in self.rows})
+            raise UserError(f"expected one of the rows {known}, found {model!r}, seed {seed}")
+        return found[0]
+
+    def __str__(self) -> str:
+        console = Console(file=io.StringIO(), width=150, no_color=True, force_terminal=False)
+        for table in tables(self):
+            console.print(table)
+            console.print()
+        for note in self.notes:
+            console.print(f"- {note}")
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().rstrip()
+
+    def json(self) -> dict[str, Any]:
+        """One JSON-able mapping; numbers that do not exist are null."""
+        return _plain(
+            {
+                "format": 1,
+                "setting": self.setting,
+                "rows": self.rows,
+                "notes": self.notes,
+                "returns": self.returns,
+            }
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``evaluation.json`` atomically and return its path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".unfinished")
+        with unfinished.open("w") as file:
+            json.dump(self.json(), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Evaluation:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: where the file is missing or is no evaluation.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(
+                f"expected an evaluation at {path}, found none; run understudy evaluate "
+                f"{path.parent} first"
+            )
+        try:
+            content = json.loads(path.read_text())
+            return cls(
+                content["rows"], content["setting"], content["notes"], content.get("returns")
+            )
+        except (ValueError, KeyError, TypeError) as broken:
+            raise UserError(
+                f"expected an evaluation in {path}, found something else; run understudy evaluate "
+                f"{path.parent} again"
+            ) from broken
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: unknown numbers become null, tuples lists."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return _plain(value.item())
+    return value
+
+
+def tables(evaluation: Evaluation) -> list[Table]:
+    """One rich table per kind of figure that occurs, and one of the errors per horizon."""
+    made = []
+    for section, columns in SECTIONS:
+        rows = section_rows(evaluation.rows, columns)
+        if rows:
+            present = [c for c in columns if any(c[0] in row for row in rows)]
+            made.append(_table(caption(evaluation.setting, section), rows, present))
+        if section == "forecast" and rows:
+            made.append(_per_horizon(evaluation.setting, rows))
+    return made
+
+
+def section_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]
+) -> list[Mapping[str, Any]]:
+    """The rows that hold any of `columns`."""
+    return [row for row in rows if any(key in row for key, _ in columns)]
+
+
+def caption(setting: Mapping[str, Any], section: str) -> str:
+    """One line over a table: what it is about, in which unit."""
+    unit = setting.get("unit") or "units"
+    protocol = setting.get("protocol") or {}
+    if section == "forecast":
+        return (
+            f"Forecast errors in {unit}: {protocol.get('observed')} rows observed, "
+            f"{protocol.get('horizon')} predicted at {setting.get('rate', 0):.4g} Hz, "
+            f"{setting.get('windows', 0):,} windows, {setting.get('agents', 0):,} agents"
+        )
+    if section == "domain":
+        rows = "with" if setting.get("burn_in") else "without"
+        return (
+            f"Domain statistics, {rows} the observed rows (ratio to the truth): speed in {unit}/s, "
+            f"distances in {unit}, out of bounds in % of frames"
+        )
+    if section == "likelihood":
+        return (
+            f"Likelihood in nats per sequence, data units, std floor {setting.get('std_floor')}, "
+            "first frame never counted"
+        )
+    return f"Returns in {setting.get('env')}"
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Any) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    table.add_column("seed", justify="right")
+    table.add_column("execution")
+    if any("samples" in row for row in rows):
+        table.add_column("K", justify="right")
+    for _, heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        samples = [str(row.get("samples", ""))] if any("samples" in r for r in rows) else []
+        table.add_row(
+            row["model"],
+            "" if row.get("seed") is None else str(row["seed"]),
+            row.get("execution") or "",
+            *samples,
+            *(cell(row, key) for key, _ in columns),
+        )
+    return table
+
+
+def cell(row: Mapping[str, Any], key: str) -> str:
+    """A figure with half the width of its interval, or with its ratio to the truth."""
+    value = row.get(key)
+    if value is None:
+        return ""
+    if key in ("out_of_bounds", "out_of_bounds_any", "miss_rate"):
+        value = 100 * value
+    text = number(value)
+    ratio = row.get("ratios", {}).get(key)
+    if ratio is not None:
+        return f"{text} ({ratio:.2f})"
+    ends = row.get("intervals", {}).get(key)
+    if ends is not None and key not in ("frames",):
+        scale = 100 if key == "miss_rate" else 1
+        return f"{text} ±{number(scale * (ends[1] - ends[0]) / 2)}"
+    return text
+
+
+def number(value: float) -> str:
+    """Three decimals below 100, one above; whole numbers as they are."""
+    if isinstance(value, int) or (abs(value) >= 10_000 and float(value).is_integer()):
+        return f"{int(value):,}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def _per_horizon(setting: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """minADE / minFDE of every row at every horizon."""
+    unit = setting.get("unit") or "units"
+    table = Table(
+        title=f"minADE / minFDE in {unit} up to each horizon",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("model", no_wrap=True)
+    table.add_column("seed", justify="right")
+    table.add_column("K", justify="right")
+    seconds = list(rows[0].get("per_horizon", {}))
+    for second in seconds:
+        table.add_column(f"{second} s", justify="right")
+    for row in rows:
+        errors = [row["per_horizon"][s] for s in seconds if s in row.get("per_horizon", {})]
+        table.add_row(
+            row["model"],
+            "" if row.get("seed") is None else str(row["seed"]),
+            str(row.get("samples", "")),
+            *(f"{number(e['minADE'])} / {number(e['minFDE'])}" for e in errors),
+        )
+    return table
