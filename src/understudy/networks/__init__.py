@@ -1,0 +1,1 @@
+"""Networks: Equinox modules whose leaves are arrays and whose other fields are static."""

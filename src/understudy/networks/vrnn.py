@@ -1,0 +1,262 @@
+"""Recurrent networks with Gaussian heads: no latent, one latent per step, or one per sequence.
+
+One `VRNN` is one GRU with a head per agent round it. A joint model is one VRNN with one head over
+all coordinates; independent agents are several VRNNs, stacked, under ``jax.vmap``; the mixed model
+is one VRNN with a head per agent. Axes: ``[time, heads, batch, features]`` and, for what all heads
+share, ``[time, batch, features]``.
+
+Training with known targets keeps only what is truly recurrent in the loop: the encoder (its draw
+feeds the GRU) and the GRU. Prior and decoder run once, over all of time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from understudy.functional.latent import STD_FLOOR
+from understudy.networks.distributions import DiagonalGaussian
+from understudy.networks.heads import Common, Heads, PerHead
+from understudy.networks.mlp import affine
+from understudy.networks.recurrent import GRU, Apply, gate, recurrence
+
+Hidden: TypeAlias = tuple[Float[Array, "..."], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes and wiring of a `VRNN`."""
+
+    seen: int
+    """What every head sees of the scene now: positions, velocities."""
+    target: int
+    """What a head predicts."""
+    heads: int = 1
+    extra: int = 0
+    """Condition of a head: its intent, one-hot."""
+    kind: Literal["none", "step", "sequence"] = "step"
+    """No latent, one per step, or one for all of the sequence."""
+    latent: int = 16
+    width: int = 64
+    """Units of each of the two hidden layers of a head."""
+    rnn: int = 64
+    layers: int = 2
+    aware: bool = True
+    """Prior and encoder see the scene; otherwise the decoder alone does."""
+    memory: Literal["next", "now"] = "next"
+    """With a latent per step the GRU reads the target reached ("next") or the scene left."""
+    discriminator: bool = False
+    """Recover the latent of the sequence from the last hidden state (mutual information)."""
+
+
+class Pass(eqx.Module):
+    """What one pass over known targets computed."""
+
+    head: PerHead
+    """Mean and raw std of every target."""
+    latent: Float[Array, "..."] | None = None
+    posterior: DiagonalGaussian | None = None
+    prior: DiagonalGaussian | None = None
+    last: Float[Array, "batch hidden"] | None = None
+    """Hidden state after the last row; of a latent per sequence only."""
+
+
+class VRNN(eqx.Module):
+    """One GRU, and per head a decoder, and with a latent a prior and an encoder.
+
+    Source: Chung et al., "A Recurrent Latent Variable Model for Sequential Data", NeurIPS 2015;
+    wiring of each kind as in Zhan et al., ICLR 2019.
+    """
+
+    gru: GRU
+    decoder: Heads
+    prior: Heads | None
+    encoder: Heads | None
+    discriminator: Heads | None
+    sizes: Sizes = eqx.field(static=True)
+
+    def __init__(self, sizes: Sizes, *, key: Key[Array, ""]):
+        keys = jax.random.split(key, 5)
+        s, step, sequence = sizes, sizes.kind == "step", sizes.kind == "sequence"
+        scene = {"seen": s.seen if s.aware else 0, "hidden": s.rnn}
+        hidden, width = {"hidden": s.rnn}, (s.width, s.width)
+        target, extra = {"target": s.target}, {"extra": s.extra}
+        latent, out = {"latent": s.latent}, 2 * s.latent
+        reads = s.target * s.heads if step and s.memory == "next" else s.seen
+        reads += s.latent * s.heads if step else 0
+        sees = {**extra, **latent, "seen": s.seen, **hidden} if step else hidden
+        sees = {**extra, **latent, **hidden} if sequence else sees
+        self.gru = GRU(reads, s.rnn, s.layers, key=keys[0])
+        self.decoder = Heads(sees, width, 2 * s.target, heads=s.heads, key=keys[1])
+        self.prior = Heads({**extra, **scene}, width, out, heads=s.heads, key=keys[2]) if step else None
+        self.encoder = None
+        if step:
+            self.encoder = Heads(
+                {**target, **extra, **scene}, width, out, heads=s.heads, key=keys[3]
+            )
+        elif sequence:
+            self.encoder = Heads(hidden, width, out, heads=1, key=keys[3])
+        recover = sequence and s.discriminator
+        self.discriminator = Heads(hidden, width, out, heads=1, key=keys[4]) if recover else None
+        self.sizes = sizes
+
+    # --- over a whole sequence whose targets are known ---
+
+    def teach(
+        self,
+        seen: Float[Array, "rows batch seen"],
+        target: Float[Array, "time heads batch target"],
+        extra: Float[Array, "time heads batch extra"] | None,
+        noise: Float[Array, "..."],
+    ) -> Pass:
+        """Predict every target given everything before it and the encoder's latents.
+
+        Args:
+            seen: the scene at every row; one row more than there are targets.
+            target: of the step that leaves each row.
+            extra: conditions at each row.
+            noise: standard normal, ``[time, heads, batch, latent]`` with a latent per step,
+                ``[1, batch, latent]`` with one per sequence.
+        """
+        given = {} if extra is None else {"extra": extra}
+        if self.sizes.kind == "step":
+            return self._teach_steps(seen[:-1], target, given, noise)
+        hidden = self.gru.scan(seen)
+        if self.encoder is None:
+            return Pass(self.decoder(hidden=hidden[:-1], **given))
+        posterior = _gaussian(self.encoder(hidden=hidden[-1]))
+        z = posterior.sample(noise)
+        head = self.decoder(latent=self._spread(z, len(target)), hidden=hidden[:-1], **given)
+        zero = jnp.zeros_like(z)
+        return Pass(head, z, posterior, DiagonalGaussian(zero, zero + 1.0), hidden[-1])
+
+    def _teach_steps(
+        self, seen: Common, target: PerHead, given: dict[str, PerHead], noise: PerHead
+    ) -> Pass:
+        assert self.encoder is not None and self.prior is not None
+        first, *upper = self.gru.layers
+        known = _merge(target) if self.sizes.memory == "next" else seen
+        split = known.shape[-1]
+        inputs = (
+            self.encoder.first(target=target, seen=seen, **given),
+            affine(known, first.input_weight[:, :split], first.input_bias),
+            noise,
+        )
+        weights = self._loop_weights(split)
+        batch = seen.shape[1]
+
+        def step(apply: Apply, hidden: Hidden, x: tuple[Array, ...]) -> tuple[Hidden, object]:
+            known_first, known_input, noise = x
+            heads, _, size = noise.shape
+            both = apply("top", hidden[-1])
+            width = both.shape[-1] - 3 * hidden[-1].shape[-1]
+            x = known_first + _divide(both[:, :width], heads)
+            for name in ("encode1", "encode2"):
+                x = apply(name, jax.nn.relu(x))
+            posterior = _gaussian(x)
+            z = posterior.sample(noise)
+            x = known_input + apply("latent", _merge(z))
+            out = []
+            for i, h in enumerate(hidden):
+                last = i == len(hidden) - 1
+                held = both[:, width:] if last else apply(f"hidden{i}", h)
+                x = apply(f"input{i}", x) if i else x
+                x = gate(x, held, h)
+                out.append(x)
+            return tuple(out), (hidden[-1], z, posterior)
+
+        _, (top, z, posterior) = recurrence(step, weights, self.gru.start(batch), inputs)
+        prior = _gaussian(self.prior(seen=seen, hidden=top, **given))
+        head = self.decoder(latent=z, seen=seen, hidden=top, **given)
+        return Pass(head, z, posterior, prior)
+
+    def _loop_weights(self, split: int) -> dict[str, tuple[Array, Array]]:
+        """The linear maps that stay in the loop; maps of the top hidden state are one map."""
+        assert self.encoder is not None
+        first, top = self.gru.layers[0], self.gru.layers[-1]
+        _, second, third = self.encoder.nets.layers
+        into = self.encoder.weight("hidden")
+        into = into.reshape(-1, into.shape[-1])
+        weights = {
+            "top": (
+                jnp.concatenate([into, top.hidden_weight]),
+                jnp.concatenate([jnp.zeros(into.shape[0]), top.hidden_bias]),
+            ),
+            "encode1": (second.weight, second.bias),
+            "encode2": (third.weight, third.bias),
+            "latent": (first.input_weight[:, split:], jnp.zeros(first.input_bias.shape)),
+        }
+        for i, layer in enumerate(self.gru.layers):
+            if i:
+                weights[f"input{i}"] = (layer.input_weight, layer.input_bias)
+            if i < len(self.gru.layers) - 1:
+                weights[f"hidden{i}"] = (layer.hidden_weight, layer.hidden_bias)
+        return weights
+
+    def _spread(self, z: Float[Array, "1 batch latent"], *time: int) -> PerHead:
+        return jnp.broadcast_to(z, (*time, self.sizes.heads, *z.shape[1:]))
+
+    # --- one step, while sampling ---
+
+    def absorb(self, hidden: Hidden, seen: Common) -> Hidden:
+        """Read the scene before deciding, as networks without a latent per step do."""
+        return hidden if self.sizes.kind == "step" else self.gru.step(seen, hidden)
+
+    def draw_latent(
+        self,
+        hidden: Hidden,
+        seen: Common,
+        extra: PerHead | None,
+        *,
+        target: PerHead,
+        known: Float[Array, "heads"],
+        noise: PerHead,
+    ) -> PerHead:
+        """A latent per step: from the encoder for heads whose target is known, else the prior."""
+        assert self.encoder is not None and self.prior is not None
+        given = {} if extra is None else {"extra": extra}
+        prior = _gaussian(self.prior(seen=seen, hidden=hidden[-1], **given))
+        posterior = _gaussian(self.encoder(target=target, seen=seen, hidden=hidden[-1], **given))
+        return jnp.where(known[:, None, None], posterior.sample(noise), prior.sample(noise))
+
+    def decode(
+        self, hidden: Hidden, seen: Common, extra: PerHead | None, z: PerHead | None
+    ) -> PerHead:
+        """Mean and raw std of every head's target."""
+        given = {} if extra is None else {"extra": extra}
+        given |= {} if z is None else {"latent": z}
+        return self.decoder(seen=seen, hidden=hidden[-1], **given)
+
+    def advance(self, hidden: Hidden, seen: Common, target: PerHead, z: PerHead | None) -> Hidden:
+        """Remember the step taken, as networks with a latent per step do."""
+        if self.sizes.kind != "step":
+            return hidden
+        assert z is not None
+        read = _merge(target) if self.sizes.memory == "next" else seen
+        return self.gru.step(jnp.concatenate([read, _merge(z)], -1), hidden)
+
+    def infer(self, seen: Float[Array, "rows batch seen"]) -> DiagonalGaussian:
+        """Posterior of a latent per sequence given the rows seen so far."""
+        assert self.encoder is not None
+        return _gaussian(self.encoder(hidden=self.gru.scan(seen)[-1]))
+
+
+def _gaussian(head: PerHead) -> DiagonalGaussian:
+    return DiagonalGaussian.from_head(head, STD_FLOOR)
+
+
+def _merge(x: PerHead) -> Common:
+    """Heads side by side in the features: ``[..., heads, batch, f] -> [..., batch, heads f]``."""
+    *lead, heads, batch, size = x.shape
+    return jnp.moveaxis(x, -3, -2).reshape(*lead, batch, heads * size)
+
+
+def _divide(x: Common, heads: int) -> PerHead:
+    """Undo `_merge`."""
+    *lead, batch, size = x.shape
+    return jnp.moveaxis(x.reshape(*lead, batch, heads, size // heads), -2, -3)
