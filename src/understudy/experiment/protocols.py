@@ -45,7 +45,7 @@ class Protocol:
     unit: str | None = None
     """Unit the protocol is defined in; None for any."""
     bounds: tuple[tuple[float, float], tuple[float, float]] | None = None
-    """Low and high corner for out-of-bounds counts; None: what the demonstrations say, if they do."""
+    """Low and high corner for out-of-bounds counts; None: those of the demonstrations, if any."""
     miss: float | None = None
     """Distance of a miss at the last row, in units; None: two metres where the unit is known."""
     source: str = ""

@@ -31,13 +31,13 @@ FORECAST = (
     ("minSFDE", "minSFDE"),
     ("energy_score", "energy"),
     ("diversity", "diversity"),
-    ("miss_rate", "miss"),
+    ("miss_rate", "miss %"),
 )
 DOMAIN = (
     ("speed", "speed"),
     ("distance", "distance"),
-    ("out_of_bounds_any", "out (any)"),
-    ("out_of_bounds", "out (each)"),
+    ("out_of_bounds", "out, any %"),
+    ("out_of_bounds_per_agent", "out, each %"),
     ("step_change", "step change"),
     ("path_difference", "path diff."),
     ("pair_distance", "pair dist."),
@@ -52,6 +52,7 @@ LIKELIHOOD = (
     ("frames", "frames"),
 )
 RETURNS = (("mean_return", "return"), ("normalised", "normalised"), ("episodes", "episodes"))
+PERCENT = ("out_of_bounds", "out_of_bounds_per_agent", "miss_rate")
 SECTIONS = (
     ("forecast", FORECAST),
     ("domain", DOMAIN),
@@ -194,7 +195,7 @@ def caption(setting: Mapping[str, Any], section: str) -> str:
         rows = "with" if setting.get("burn_in") else "without"
         return (
             f"Domain statistics, {rows} the observed rows (ratio to the truth): speed in {unit}/s, "
-            f"distances in {unit}, out of bounds in % of frames"
+            f"distances in {unit}, out of bounds in % of rows"
         )
     if section == "likelihood":
         return (
@@ -230,7 +231,7 @@ def cell(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if value is None:
         return ""
-    if key in ("out_of_bounds", "out_of_bounds_any", "miss_rate"):
+    if key in PERCENT:
         value = 100 * value
     text = number(value)
     ratio = row.get("ratios", {}).get(key)
@@ -238,7 +239,7 @@ def cell(row: Mapping[str, Any], key: str) -> str:
         return f"{text} ({ratio:.2f})"
     ends = row.get("intervals", {}).get(key)
     if ends is not None and key not in ("frames",):
-        scale = 100 if key == "miss_rate" else 1
+        scale = 100 if key in PERCENT else 1
         return f"{text} ±{number(scale * (ends[1] - ends[0]) / 2)}"
     return text
 
