@@ -133,6 +133,8 @@ def concatenate(parts: Sequence[Demonstrations]) -> Demonstrations:
     """
     require(len(parts) > 0, "expected at least one set to join, found none")
     first = parts[0]
+    if len(parts) == 1:
+        return first
     capacities = {g.name: max(_agents(p, g.name) for p in parts) for g in first.spec.groups}
     spec = _with_agents(first.spec, capacities)
     horizons = [p.spec.horizon for p in parts]

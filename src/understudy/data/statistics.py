@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.data import scratch
 from understudy.data.demonstrations import Demonstrations
-from understudy.types import Group, Statistics, require
+from understudy.types import Spec, Statistics, require
 
 _FIELDS = ("mean", "std", "low", "high", "step_std", "turn_std")
 
@@ -31,18 +31,55 @@ def statistics(demonstrations: Demonstrations) -> Statistics:
     Raises:
         UserError: if a feature is not finite.
     """
-    firsts = np.zeros(demonstrations.frames + 1, bool)
-    firsts[demonstrations.starts] = True
-    moments = {g.name: _moments(demonstrations, g, firsts) for g in demonstrations.spec.groups}
-    return Statistics(
-        **{
-            field: {
-                name: jnp.asarray(values[field], jnp.float32) for name, values in moments.items()
-            }
-            for field in _FIELDS
-        },
-        rate=jnp.asarray(demonstrations.rate, jnp.float32),
-    )
+    sums = Accumulator(demonstrations.spec)
+    sums.add(demonstrations)
+    return sums.result(demonstrations.rate)
+
+
+class Accumulator:
+    """Statistics of episodes that come in parts."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._moments = {group.name: _Moments(group.observation) for group in spec.groups}
+
+    def add(self, demonstrations: Demonstrations) -> None:
+        """Add whole episodes.
+
+        Raises:
+            UserError: if a feature is not finite.
+        """
+        firsts = np.zeros(demonstrations.frames + 1, bool)
+        firsts[demonstrations.starts] = True
+        for name, moments in self._moments.items():
+            features, alive = demonstrations.features[name], demonstrations.alive[name]
+            for piece in scratch.pieces(demonstrations.frames, features):
+                begin = max(0, piece.start - 2)
+                x = np.asarray(features[begin : piece.stop], np.float64)
+                live = np.asarray(alive[begin : piece.stop])
+                new = x[piece.start - begin :][live[piece.start - begin :]]
+                require(
+                    np.isfinite(new).all(),
+                    f"expected finite features of group {name!r}, found others; run "
+                    "`understudy data check` to see which episodes",
+                )
+                moments.add(new)
+                # joined[t]: the agent is alive in rows t and t + 1 of one episode
+                joined = live[1:] & live[:-1] & ~firsts[begin + 1 : piece.stop, None]
+                change = np.diff(x, axis=0)
+                moments.steps.add(change, joined, piece.start - 1 - begin)
+                turn = np.diff(change, axis=0)
+                moments.turns.add(turn, joined[1:] & joined[:-1], piece.start - 2 - begin)
+
+    def result(self, rate: float) -> Statistics:
+        """Return the statistics of all that was added."""
+        found = {name: moments.result() for name, moments in self._moments.items()}
+        return Statistics(
+            **{
+                field: {n: jnp.asarray(v[field], jnp.float32) for n, v in found.items()}
+                for field in _FIELDS
+            },
+            rate=jnp.asarray(rate, jnp.float32),
+        )
 
 
 def to_json(statistics: Statistics) -> dict[str, Any]:
@@ -74,45 +111,38 @@ def from_json(values: Mapping[str, Any]) -> Statistics:
     )
 
 
-def _moments(d: Demonstrations, group: Group, firsts: np.ndarray) -> dict[str, np.ndarray]:
-    features, alive = d.features[group.name], d.alive[group.name]
-    size = group.observation
-    low, high = np.full(size, np.inf), np.full(size, -np.inf)
-    count, mean, squares = 0, np.zeros(size), np.zeros(size)
-    steps, turns = _Squares(size), _Squares(size)
-    for piece in scratch.pieces(d.frames, features):
-        begin = max(0, piece.start - 2)
-        x = np.asarray(features[begin : piece.stop], np.float64)
-        live = np.asarray(alive[begin : piece.stop])
-        new = x[piece.start - begin :][live[piece.start - begin :]]
-        require(
-            np.isfinite(new).all(),
-            f"expected finite features of group {group.name!r}, found others; run "
-            "`understudy data check` to see which episodes",
-        )
-        if len(new):
-            low, high = np.minimum(low, new.min(0)), np.maximum(high, new.max(0))
-            total = count + len(new)
-            shift = new.mean(0) - mean
-            squares += ((new - new.mean(0)) ** 2).sum(0) + shift**2 * count * len(new) / total
-            mean += shift * len(new) / total
-            count = total
-        # joined[t]: the agent is alive in rows t and t + 1 of one episode
-        joined = live[1:] & live[:-1] & ~firsts[begin + 1 : piece.stop, None]
-        change = np.diff(x, axis=0)
-        steps.add(change, joined, piece.start - 1 - begin)
-        turns.add(np.diff(change, axis=0), joined[1:] & joined[:-1], piece.start - 2 - begin)
-    if count == 0:
-        low, high = np.zeros(size), np.zeros(size)
-    std = np.sqrt(squares / max(count, 1))
-    return {
-        "mean": mean,
-        "std": np.where(high > low, std, 1.0),
-        "low": low,
-        "high": high,
-        "step_std": steps.root(),
-        "turn_std": turns.root(),
-    }
+class _Moments:
+    """Moments of one group."""
+
+    def __init__(self, size: int) -> None:
+        self.low, self.high = np.full(size, np.inf), np.full(size, -np.inf)
+        self.count, self.mean, self.squares = 0, np.zeros(size), np.zeros(size)
+        self.steps, self.turns = _Squares(size), _Squares(size)
+
+    def add(self, values: np.ndarray) -> None:
+        """Merge ``[values, obs]`` into count, mean, squares and range (Chan's update)."""
+        if len(values) == 0:
+            return
+        self.low = np.minimum(self.low, values.min(0))
+        self.high = np.maximum(self.high, values.max(0))
+        mean, total = values.mean(0), self.count + len(values)
+        shift = mean - self.mean
+        self.squares += ((values - mean) ** 2).sum(0)
+        self.squares += shift**2 * self.count * len(values) / total
+        self.mean = self.mean + shift * len(values) / total
+        self.count = total
+
+    def result(self) -> dict[str, np.ndarray]:
+        varies = self.high > self.low
+        std = np.sqrt(self.squares / max(self.count, 1))
+        return {
+            "mean": self.mean,
+            "std": np.where(varies, std, 1.0),
+            "low": self.low if self.count else np.zeros_like(self.low),
+            "high": self.high if self.count else np.zeros_like(self.high),
+            "step_std": self.steps.root(),
+            "turn_std": self.turns.root(),
+        }
 
 
 class _Squares:
