@@ -127,6 +127,7 @@ def test_equal_seeds_are_equal_bits_and_more_episodes_change_nothing():
 
 def test_the_intent_is_the_behaviour_of_every_agent_and_row():
     demonstrations = boids(50, seed=2, length=4)
+    assert demonstrations.intents is not None
     intents = demonstrations.intents["agents"].reshape(50, 4, 8)
     friendly = demonstrations.labels["behaviour"] == "friendly"
     np.testing.assert_array_equal(
