@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from understudy.cli import console
 
@@ -52,22 +53,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def dispatch(argv: list[str]) -> int:
-    """Find the verb at the head of `argv`, read the rest with it, and run it."""
+    """Answer what needs no verb, else read `argv` and run it."""
     if not argv or argv[0] in ("-h", "--help"):
         console.show(help_text())
         return 0
     if argv[0] == "--version":
         console.show(version("understudy"))
         return 0
+    if argv[0] == "data" and argv[1:2] in ([], ["-h"], ["--help"]):
+        console.show(help_text(prefix="data "))
+        return 0
+    return parse(argv)() or 0
+
+
+def parse(argv: Sequence[str]) -> Any:
+    """Read a command: the verb at the head of `argv`, and its arguments.
+
+    Raises:
+        UsageError: for an unknown verb, a bad flag, or something missing.
+    """
     for words in (2, 1):
         verb = " ".join(argv[:words])
         if verb in VERBS:
             module, name = VERBS[verb][0].split(":")
-            command = getattr(import_module(module), name)
-            return console.read(command, argv[words:], prog=f"understudy {verb}")() or 0
-    if argv[0] == "data" and (len(argv) == 1 or argv[1] in ("-h", "--help")):
-        console.show(help_text(prefix="data "))
-        return 0 if len(argv) > 1 else 2
+            read = getattr(import_module(module), name).read
+            return read(argv[words:], prog=f"understudy {verb}")
     typed = " ".join(argv[: 2 if argv[0] == "data" else 1])
     raise console.UsageError(f"expected a verb, found {typed!r}{console.nearest(typed, VERBS)}")
 

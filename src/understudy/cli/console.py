@@ -11,13 +11,30 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
 
 class UsageError(Exception):
     """A command that cannot be read; its text is one sentence."""
+
+
+class Verb:
+    """A command: a dataclass of its arguments, called to do it."""
+
+    @classmethod
+    def read(cls, argv: Sequence[str], *, prog: str) -> Self:
+        """Build the command from arguments.
+
+        Raises:
+            UsageError: for a bad flag or something missing.
+        """
+        return read(cls, argv, prog=prog)
+
+    def __call__(self) -> int | None:
+        """Do it; return an exit code, or None for 0."""
+        raise UsageError(f"{type(self).__name__} does nothing")
 
 
 def show(text: str) -> None:
@@ -39,7 +56,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """`` (did you mean 'x'?)``, or the list of what there is."""
     words = list(words)
     close = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(words)}"
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(words) or 'none'}"
 
 
 def read(command: type[T], argv: Sequence[str], *, prog: str) -> T:
@@ -84,3 +101,9 @@ def _flatten(box: str) -> str:
         if lines and not lines[0].startswith(("For full helptext", "Argument helptext"))
     ]
     return "; ".join(kept)
+
+
+def number(value: Any) -> str:
+    """A value of a table: four figures where it is a float."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from understudy.cli import console
 
 
 @dataclasses.dataclass(frozen=True)
-class Convert:
+class Convert(console.Verb):
     """Read outside files and save them as a demonstration folder."""
 
     source: Positional[tuple[str, ...]]
@@ -39,18 +40,23 @@ class Convert:
         sources: str | list[str] = (
             self.source[0] if len(self.source) == 1 else list(self.source)
         )
-        reader = self.reader or readers.guess(self.source[0])
+        reader = self.reader or readers.guess(sources)
         if self.reader is None:
-            console.say(f"reading {self.source[0]} as {reader!r} (say --reader for another)")
+            console.say(f"reading {self.source[0]} as {reader!r} (--reader names another)")
         demonstrations = readers.read(
-            reader, sources, rate=self.rate, unit=self.unit, **_options(self.options)
+            reader,
+            sources,
+            rate=self.rate,
+            unit=self.unit,
+            say=console.say,
+            **_options(self.options),
         )
         store.save(demonstrations, self.out)
         console.show(f"{self.out}: {demonstrations!r}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Inspect:
+class Inspect(console.Verb):
     """Print what a demonstration folder holds: groups, counts, rate, labels."""
 
     folder: Positional[Path]
@@ -66,11 +72,11 @@ class Inspect:
         if self.json:
             console.show_json(description)
         else:
-            console.show(console.outline(description))
+            console.show(_described(description))
 
 
 @dataclasses.dataclass(frozen=True)
-class Check:
+class Check(console.Verb):
     """Look for what spoils learning: gaps, teleports, frozen tracks, noise, duplicates, leaks."""
 
     folder: Positional[Path]
@@ -105,7 +111,7 @@ class Check:
 
 
 @dataclasses.dataclass(frozen=True)
-class Split:
+class Split(console.Verb):
     """Write DIR/train, DIR/validation and DIR/test; no id is in two of them."""
 
     folder: Positional[Path]
@@ -120,25 +126,25 @@ class Split:
     """Of the shuffle of ids."""
 
     def __call__(self) -> None:
-        """Split and save the parts that are not empty."""
+        """Split, then write every part that is not empty, or nothing."""
         from understudy.data import store
         from understudy.types import require
 
+        require(not self.out.exists(), f"{self.out} already exists; choose another --out")
         parts = store.load(self.folder).split(self.by, self.fractions, self.seed)
-        for name in parts._fields:
-            require(
-                not (self.out / name).exists(),
-                f"{self.out / name} already exists; choose another --out",
-            )
-        for name, part in parts._asdict().items():
-            if len(part):
-                store.save(part, self.out / name)
-            ids = len(set(part.label(self.by)))
-            console.show(f"{name:<12}{part.episodes:>8,} episodes of {ids:,} {self.by}s")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.out.parent, prefix=".partial-") as work:
+            unfinished = Path(work) / "parts"
+            for name, part in parts._asdict().items():
+                ids = len(set(part.label(self.by)))
+                console.show(f"{name:<12}{part.episodes:>8,} episodes of {ids:,} {self.by} ids")
+                if len(part):
+                    store.save(part, unfinished / name)
+            unfinished.rename(self.out)
 
 
 @dataclasses.dataclass(frozen=True)
-class Collect:
+class Collect(console.Verb):
     """Let an expert play an env and save what it did."""
 
     env: Positional[str]
@@ -158,6 +164,33 @@ class Collect:
 
         there = f"one of the envs {sorted(ENVS)}" if ENVS else "an env, but this version has none"
         raise console.UsageError(f"expected {there}, found {self.env!r}; see understudy --help")
+
+
+def _described(meta: dict[str, Any]) -> str:
+    """A set in a few lines: size, groups with the range of each feature, labels."""
+    low, high = meta["statistics"]["low"], meta["statistics"]["high"]
+    unit = meta["unit"] or "no unit"
+    lines = [
+        ("episodes", f"{meta['episodes']:,} of {meta['shortest']:,} to {meta['longest']:,} rows"),
+        ("rows", f"{meta['rows']:,} at {meta['rate']:g} Hz"),
+    ]
+    for group in meta["spec"]["groups"]:
+        name = group["name"]
+        features = group["features"] or [str(i) for i in range(group["observation"])]
+        ranges = [
+            f"{feature} {console.number(low[name][i])} to {console.number(high[name][i])}"
+            for i, feature in enumerate(features)
+        ]
+        acts = "with actions" if group["action"] else "no actions"
+        lines.append((f"group {name}", f"{group['agents']} agents, {acts}; {', '.join(ranges)}"))
+    intents = f", {meta['intent_classes']} intents" if meta["intent_classes"] else ""
+    lines += [
+        ("unit", unit),
+        ("fields", ", ".join(meta["fields"]) + intents),
+        ("labels", ", ".join(f"{name} ({count:,})" for name, count in meta["labels"].items())),
+        ("licence", meta["licence"] or "unknown"),
+    ]
+    return "\n".join(f"{name:<16}{text}" for name, text in lines)
 
 
 def load_parts(folder: Path) -> dict[str, Any]:
