@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float
 
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.readers import files
@@ -103,7 +103,7 @@ def assemble(
     Raises:
         UserError: when there is nothing, too much, or a number that is not finite.
     """
-    require(episodes, "expected at least one episode, found none")
+    require(bool(episodes), "expected at least one episode, found none")
     order = order_groups([g for e in episodes for g in e.positions])
     lengths = [len(next(iter(e.positions.values()))) for e in episodes]
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -120,13 +120,13 @@ def assemble(
         values[group] = np.zeros((starts[-1], slots[group], size), np.float32)
         alive[group] = np.zeros((starts[-1], slots[group]), bool)
         groups.append(Group(group, slots[group], size, features=tuple(features)[:size]))
-    for start, episode in zip(starts, episodes, strict=False):
+    for start, episode in zip(starts[:-1].tolist(), episodes, strict=True):
         for group, positions in episode.positions.items():
             rows = slice(start, start + len(positions))
             cast = to_float32(positions, episode.source)
-            here = ~np.isnan(cast).any(-1)
-            alive[group][rows, : positions.shape[1]] = here
-            values[group][rows, : positions.shape[1]] = np.where(here[..., None], cast, 0)
+            here = ~np.any(np.isnan(cast), axis=-1, keepdims=True)
+            alive[group][rows, : positions.shape[1]] = here[..., 0]
+            values[group][rows, : positions.shape[1]] = np.where(here, cast, 0)
     return Demonstrations(
         spec=Spec(tuple(groups)),
         starts=starts,
@@ -166,54 +166,3 @@ def _agent_labels(
             padded = [row + [""] * (size - len(row)) for row in rows]
             found[label][group] = np.asarray(padded, str).reshape(len(episodes), size)
     return found
-
-
-def densify(
-    frame: Int[np.ndarray, " rows"],
-    agent: Shaped[np.ndarray, " rows"],
-    positions: Float[np.ndarray, "rows obs"],
-    describe: str,
-) -> tuple[Shaped[np.ndarray, " agents"], Float[np.ndarray, "time agents obs"]]:
-    """Spread rows over (frame, agent); `frame` counts 0, 1, 2, ... and both may be in any order.
-
-    Returns:
-        The distinct agents as they first appear, and NaN wherever one of them has no row.
-
-    Raises:
-        UserError: when an agent has two rows in one frame, or there are too many cells.
-    """
-    ids, first, slot = np.unique(agent, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    ids, slot = ids[order], np.argsort(order)[slot]
-    time = int(frame.max()) + 1
-    require(
-        time * len(ids) <= CELLS,
-        f"{describe}: {time} frames with {len(ids)} agents are more than the {CELLS} positions "
-        "that fit; cut the recording",
-    )
-    dense = np.full((time, len(ids), positions.shape[1]), np.nan, np.float64)
-    dense[frame, slot] = positions
-    return ids, dense
-
-
-def first_repeat(frame: np.ndarray, agent: np.ndarray) -> int | None:
-    """Index of the first row whose (frame, agent) an earlier row already had; None if none."""
-    _, code = np.unique(agent, return_inverse=True)
-    order = np.lexsort((np.arange(len(frame)), code, frame))
-    same = (np.diff(frame[order]) == 0) & (np.diff(code[order]) == 0)
-    return int(order[1:][same].min()) if same.any() else None
-
-
-def runs(frame: Float[np.ndarray, " frames"], step: float) -> Bool[np.ndarray, " frames"]:
-    """True where a new run of equally spaced frames begins (the first frame included)."""
-    new = np.ones(len(frame), bool)
-    new[1:] = ~np.isclose(np.diff(frame), step, rtol=1e-3, atol=0)
-    return new
-
-
-def usual_step(frame: Float[np.ndarray, " frames"]) -> float | None:
-    """The most common distance between distinct sorted frames; None for a single frame."""
-    if len(frame) < 2:
-        return None
-    steps, counts = np.unique(np.round(np.diff(frame), 6), return_counts=True)
-    return float(steps[counts.argmax()])

@@ -77,7 +77,7 @@ def expand(sources: Source | Sequence[Source], suffixes: Iterable[str]) -> list[
             inside = sorted(p for p in path.rglob("*") if p.is_file())
             matches = [p for p in inside if p.name.lower().endswith(suffixes)]
             require(
-                matches,
+                bool(matches),
                 f"expected files ending in {', '.join(suffixes)} in folder {path}, found "
                 f"{len(inside)} other files; name the files or another reader",
             )
@@ -86,9 +86,9 @@ def expand(sources: Source | Sequence[Source], suffixes: Iterable[str]) -> list[
         else:
             matches = [Path(m) for m in sorted(glob.glob(str(source), recursive=True))]
             matches = [m for m in matches if m.is_file()]
-            require(matches, f"expected a file, folder or pattern, found nothing at {source}")
+            require(bool(matches), f"expected a file, folder or pattern, found nothing at {source}")
         found += matches
-    require(found, "expected at least one source, found an empty list")
+    require(bool(found), "expected at least one source, found an empty list")
     return list(dict.fromkeys(found))
 
 
@@ -116,7 +116,7 @@ def content(path: Path) -> bytes:
     """
     with reading(path, "a readable file"):
         data = path.read_bytes()
-    require(data, f"expected data in {path}, found an empty file; fetch it again")
+    require(bool(data), f"expected data in {path}, found an empty file; fetch it again")
     if data[:2] != b"\x1f\x8b":
         return data
     with reading(path, "gzip data"), gzip.open(io.BytesIO(data)) as stream:
@@ -127,7 +127,7 @@ def unpacked(stream: Any, name: Source) -> bytes:
     """Read a decompressing stream to its end, but never more than `LIMIT`."""
     data = stream.read(LIMIT + 1)
     require(len(data) <= LIMIT, f"{name} unpacks to more than {LIMIT >> 30} GiB; cut it up")
-    require(data, f"expected data in {name}, found an empty archive; fetch it again")
+    require(bool(data), f"expected data in {name}, found an empty archive; fetch it again")
     return data
 
 
@@ -147,7 +147,7 @@ def documents(path: Path, name: str, suffix: str) -> Iterator[tuple[str, bytes]]
                 assert stream is not None, "a regular member has content"
                 inside += 1
                 yield member.name, unpacked(stream, f"{name}:{member.name}")
-    require(inside, f"expected files ending in {suffix} in {path}, found none")
+    require(bool(inside), f"expected files ending in {suffix} in {path}, found none")
 
 
 def array(data: bytes, name: str) -> np.ndarray:
@@ -205,5 +205,5 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
             with archive.open(info) as stream:
                 key = info.filename.removesuffix(".npy")
                 found[key] = array(stream.read(info.file_size + 1), f"{path}:{key}")
-    require(found, f"expected arrays in {path}, found an empty archive; fetch it again")
+    require(bool(found), f"expected arrays in {path}, found an empty archive; fetch it again")
     return found

@@ -14,23 +14,16 @@ Source: the window counts of the Social-GAN split come out exactly (tests/data/r
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.data.readers import files
-from understudy.data.readers.assemble import (
-    Episode,
-    assemble,
-    check_scale,
-    densify,
-    first_repeat,
-    runs,
-    usual_step,
-)
+from understudy.data.readers import files, tracks
+from understudy.data.readers.assemble import Episode, assemble, check_scale
 from understudy.types import UserError, require
 
 SUFFIXES = (".txt", ".txt.gz", ".tar.gz", ".tgz", ".tar")
@@ -69,12 +62,7 @@ def read(
             episodes += pieces
             if step is not None:
                 steps.setdefault(step, member)
-    if len(steps) > 1:
-        (one, first), (two, second) = list(steps.items())[:2]
-        raise UserError(
-            f"expected one distance between frames, found {one:g} in {first} and {two:g} in "
-            f"{second}; read them apart and resample"
-        )
+    tracks.check_one_step(steps)
     gaps = len(episodes) - len({e.source for e in episodes})
     if gaps:
         say(f"frame gaps split the recordings {gaps} times; the pieces share the label game")
@@ -92,72 +80,34 @@ def parse(data: bytes, name: str) -> tuple[list[Episode], float | None]:
         UserError: naming file and line.
     """
     cells, line = tokens(data, name)
-    frame = numbers(cells[:, 0], line, name, "frame")
-    agent = identities(cells[:, 1], name)
-    positions = np.stack([numbers(cells[:, c], line, name, "xy"[c - 2]) for c in (2, 3)], -1)
-    group = np.full(len(cells), "agents")
+    groups = np.array(["agents"])
+    group = np.zeros(len(cells), np.int64)
     if cells.shape[1] == 5:
         with files.reading(name, "group names in the fifth column"):
-            group = np.char.lower(np.char.decode(cells[:, 4], "utf-8"))
-    repeat = first_repeat(frame, agent)
-    require(
-        repeat is None,
-        f"expected each id once per frame, found a second row in {name} line "
-        f"{line[repeat or 0]}; remove one",
+            words = np.char.lower(np.char.decode(cells[:, 4], "utf-8"))
+        groups, group = np.unique(words, return_inverse=True)
+    rows = tracks.Rows(
+        frame=numbers(cells[:, 0], line, name, "frame"),
+        agent=tracks.code(identities(cells[:, 1], name)),
+        positions=np.stack([numbers(cells[:, c], line, name, "xy"[c - 2]) for c in (2, 3)], -1),
+        group=tracks.Coded(group, groups.tolist()),
     )
-    present, index = np.unique(frame, return_inverse=True)
-    step = usual_step(present)
-    new = runs(present, step or 1.0)
-    piece = np.cumsum(new) - 1
-    within = np.arange(len(present)) - np.flatnonzero(new)[piece]
-    rows = Rows(within[index], agent, positions, group)
-    return list(_episodes(rows, piece[index], name)), step
-
-
-class Rows:
-    """The rows of a file as columns; `frame` counts from 0 in each piece."""
-
-    def __init__(
-        self,
-        frame: Shaped[np.ndarray, " rows"],
-        agent: Shaped[np.ndarray, " rows"],
-        positions: Float[np.ndarray, "rows 2"],
-        group: Shaped[np.ndarray, " rows"],
-    ) -> None:
-        self.frame, self.agent, self.positions, self.group = frame, agent, positions, group
-
-    def where(self, rows: Shaped[np.ndarray, " some"]) -> Rows:
-        """Some of the rows."""
-        return Rows(self.frame[rows], self.agent[rows], self.positions[rows], self.group[rows])
-
-
-def _episodes(rows: Rows, piece: Shaped[np.ndarray, " rows"], name: str) -> Iterator[Episode]:
     stem = files.stem(name)
     match = SCENE.fullmatch(stem.rsplit("/", 1)[-1])
-    labels = {"game": match["game"] if match else stem}
-    order = np.argsort(piece, kind="stable")
-    cuts = np.flatnonzero(np.diff(piece[order])) + 1
-    parts = np.split(order, cuts)
-    for number, part in enumerate(parts):
-        here = rows.where(part)
-        time = int(here.frame.max()) + 1
-        positions, ids = {}, {}
-        for group in sorted(set(here.group.tolist())):
-            mine = here.where(np.flatnonzero(here.group == group))
-            found, dense = densify(mine.frame, mine.agent, mine.positions, name)
-            absent = np.full((time - len(dense), *dense.shape[1:]), np.nan)
-            positions[str(group)] = np.concatenate([dense, absent])
-            ids[str(group)] = [_text(i) for i in found]
-        title = stem if len(parts) == 1 else f"{stem}#{number}"
-        agents = {"id": ids}
-        if match and {g: len(i) for g, i in ids.items()} == {"player": 10, "ball": 1}:
-            agents["team"] = {"player": ["home"] * 5 + ["visitor"] * 5, "ball": [""]}
-        yield Episode(title, name, positions, agents, labels)
+    game = match["game"] if match else stem
+    where = f"{name} line {{}}"
+    found, step = tracks.episodes(rows, stem, name, {"game": game}, lambda r: where.format(line[r]))
+    if match:
+        found = [_with_teams(episode) for episode in found]
+    return found, step
 
 
-def _text(identity: object) -> str:
-    text = str(identity)
-    return text.removesuffix(".0")
+def _with_teams(episode: Episode) -> Episode:
+    counts = {group: len(ids) for group, ids in episode.agents["id"].items()}
+    if counts != {"player": 10, "ball": 1}:
+        return episode
+    team = {"player": ["home"] * 5 + ["visitor"] * 5, "ball": [""]}
+    return dataclasses.replace(episode, agents={**episode.agents, "team": team})
 
 
 def tokens(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +121,7 @@ def tokens(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     blank = np.isin(raw, np.frombuffer(b" \t\n\r\x0b\x0c", np.uint8))
     edges = np.flatnonzero(np.diff(np.concatenate([[True], blank, [True]]).astype(np.int8)))
     first, last = edges[::2], edges[1::2]
-    require(len(first), f"expected rows of 'frame id x y' in {name}, found only blanks")
+    require(bool(len(first)), f"expected rows of 'frame id x y' in {name}, found only blanks")
     line = np.cumsum(raw == 10)[first] + 1
     lines, width = np.unique(line, return_counts=True)
     wrong = (width != width[0]) | (width < 4) | (width > 5)
