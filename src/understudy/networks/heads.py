@@ -79,6 +79,6 @@ def common(x: Common, weight: Float[Array, "heads out in"]) -> PerHead:
     return jnp.einsum("...bi,moi->...mbo", x, weight)
 
 
-def _over(bias: Float[Array, "heads out"], x: PerHead) -> PerHead:
+def _over(bias: Float[Array, "heads out"], x: PerHead) -> Float[Array, "*ones heads 1 out"]:
     heads, out = bias.shape
     return bias.reshape((1,) * (x.ndim - 3) + (heads, 1, out))

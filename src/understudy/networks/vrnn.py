@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from understudy.functional.latent import STD_FLOOR
 from understudy.networks.distributions import DiagonalGaussian
@@ -212,9 +212,8 @@ class VRNN(eqx.Module):
         hidden: Hidden,
         seen: Common,
         extra: PerHead | None,
-        *,
         target: PerHead,
-        known: Float[Array, "heads"],
+        known: Bool[Array, "heads batch"],
         noise: PerHead,
     ) -> PerHead:
         """A latent per step: from the encoder for heads whose target is known, else the prior."""
@@ -222,7 +221,7 @@ class VRNN(eqx.Module):
         given = {} if extra is None else {"extra": extra}
         prior = _gaussian(self.prior(seen=seen, hidden=hidden[-1], **given))
         posterior = _gaussian(self.encoder(target=target, seen=seen, hidden=hidden[-1], **given))
-        return jnp.where(known[:, None, None], posterior.sample(noise), prior.sample(noise))
+        return jnp.where(known[..., None], posterior.sample(noise), prior.sample(noise))
 
     def decode(
         self, hidden: Hidden, seen: Common, extra: PerHead | None, z: PerHead | None
@@ -244,6 +243,11 @@ class VRNN(eqx.Module):
         """Posterior of a latent per sequence given the rows seen so far."""
         assert self.encoder is not None
         return _gaussian(self.encoder(hidden=self.gru.scan(seen)[-1]))
+
+    def recover(self, hidden: Float[Array, "batch hidden"]) -> DiagonalGaussian:
+        """The discriminator's guess of the latent of a sequence."""
+        assert self.discriminator is not None
+        return _gaussian(self.discriminator(hidden=hidden))
 
 
 def _gaussian(head: PerHead) -> DiagonalGaussian:

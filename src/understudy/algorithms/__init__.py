@@ -1,0 +1,9 @@
+"""Algorithms, one page each; `presets` puts them together under the names people know."""
+
+ALGORITHMS = {
+    "rnn-gauss": "understudy.algorithms.presets:RNNGauss",
+    "vrnn": "understudy.algorithms.presets:VRNN",
+    "vrae": "understudy.algorithms.presets:VRAE",
+    "intent-vrnn": "understudy.algorithms.presets:IntentVRNN",
+}
+"""Name on the command line -> what makes the algorithm."""

@@ -1,0 +1,60 @@
+"""One step down the gradient: Adam, clipped by the global norm, at a rate that may be traced."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+Params = TypeVar("Params")
+
+
+def start(params: Any) -> optax.OptState:
+    """State of Adam for `params`: its moments are kept for all of training."""
+    return optax.scale_by_adam().init(params)
+
+
+def descend(
+    params: Params,
+    gradient: Params,
+    state: optax.OptState,
+    *,
+    rate: float | Float[Array, ""],
+    clip: float | Float[Array, ""],
+) -> tuple[Params, optax.OptState, Float[Array, ""]]:
+    """Take one step.
+
+    Args:
+        params: weights.
+        gradient: of what is minimised.
+        state: of Adam.
+        rate: learning rate.
+        clip: a gradient of a larger global norm is scaled down to this norm.
+
+    Returns:
+        New weights, new state, and the norm of the gradient before clipping.
+    """
+    norm = optax.global_norm(gradient)
+    shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
+    gradient = jax.tree.map(lambda g: g * shrink, gradient)
+    change, state = optax.scale_by_adam().update(gradient, state)
+    return jax.tree.map(lambda p, c: p - rate * c, params, change), state, norm
+
+
+def cosine(
+    rate: float | Float[Array, ""],
+    step: Int[Array, ""],
+    *,
+    decay: int,
+    final: float | Float[Array, ""] = 0.01,
+) -> Float[Array, ""]:
+    """Fall from `rate` to ``final * rate`` over `decay` steps along a cosine; constant if 0."""
+    if not decay:
+        return jnp.asarray(rate, jnp.float32)
+    along = jnp.clip(step / decay, 0.0, 1.0)
+    share = final + (1.0 - final) * 0.5 * (1.0 + jnp.cos(math.pi * along))
+    return jnp.asarray(rate * share, jnp.float32)
