@@ -8,7 +8,7 @@ observation: ``actions, rewards, terminated, truncated`` of row t describe t -> 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,6 +164,15 @@ class Demonstrations:
     def rows(self, episode: int) -> slice:
         """Rows of one episode."""
         return slice(int(self.starts[episode]), int(self.starts[episode + 1]))
+
+    def blocks(self, rows: int) -> Iterator[Demonstrations]:
+        """Cut into runs of whole episodes of about `rows` rows; a longer episode is one run."""
+        begin = 0
+        while begin < self.episodes:
+            end = int(np.searchsorted(self.starts, self.starts[begin] + rows, side="right")) - 1
+            end = min(max(end, begin + 1), self.episodes)
+            yield self[begin:end]
+            begin = end
 
     def known_actions(self) -> dict[str, Bool[np.ndarray, "frames agents"]]:
         """Where an action is recorded: `action_known`, or the rule that stands for None."""

@@ -60,10 +60,10 @@ def is_mapped(array: np.ndarray) -> bool:
     return isinstance(array, np.memmap)
 
 
-def pieces(rows: int, array: np.ndarray) -> Iterator[slice]:
-    """Cut ``range(rows)`` into slices of about `CHUNK_BYTES` of rows like those of `array`."""
+def pieces(rows: int, array: np.ndarray, size: int = CHUNK_BYTES) -> Iterator[slice]:
+    """Cut ``range(rows)`` into slices of about `size` bytes of rows like those of `array`."""
     width = max(1, array.dtype.itemsize * math.prod(array.shape[1:]))
-    size = max(1, CHUNK_BYTES // width)
+    size = max(1, size // width)
     for begin in range(0, rows, size):
         yield slice(begin, min(rows, begin + size))
 

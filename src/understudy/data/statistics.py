@@ -16,6 +16,8 @@ from understudy.data import scratch
 from understudy.data.demonstrations import Demonstrations
 from understudy.types import Spec, Statistics, require
 
+_PIECE_BYTES = 2**20
+"""Pieces that fit in a processor's cache with what is computed from them."""
 _FIELDS = ("mean", "std", "low", "high", "step_std", "turn_std")
 
 
@@ -52,11 +54,12 @@ class Accumulator:
         firsts[demonstrations.starts] = True
         for name, moments in self._moments.items():
             features, alive = demonstrations.features[name], demonstrations.alive[name]
-            for piece in scratch.pieces(demonstrations.frames, features):
+            for piece in scratch.pieces(demonstrations.frames, features, _PIECE_BYTES):
                 begin = max(0, piece.start - 2)
-                x = np.asarray(features[begin : piece.stop], np.float64)
+                # features first: sums then run along contiguous memory
+                x = np.moveaxis(features[begin : piece.stop], -1, 0).astype(np.float64, order="C")
                 live = np.asarray(alive[begin : piece.stop])
-                new = x[piece.start - begin :][live[piece.start - begin :]]
+                new = _chosen(x, live, piece.start - begin)
                 require(
                     np.isfinite(new).all(),
                     f"expected finite features of group {name!r}, found others; run "
@@ -65,9 +68,9 @@ class Accumulator:
                 moments.add(new)
                 # joined[t]: the agent is alive in rows t and t + 1 of one episode
                 joined = live[1:] & live[:-1] & ~firsts[begin + 1 : piece.stop, None]
-                change = np.diff(x, axis=0)
+                change = np.diff(x, axis=1)
                 moments.steps.add(change, joined, piece.start - 1 - begin)
-                turn = np.diff(change, axis=0)
+                turn = np.diff(change, axis=1)
                 moments.turns.add(turn, joined[1:] & joined[:-1], piece.start - 2 - begin)
 
     def result(self, rate: float) -> Statistics:
@@ -120,16 +123,17 @@ class _Moments:
         self.steps, self.turns = _Squares(size), _Squares(size)
 
     def add(self, values: np.ndarray) -> None:
-        """Merge ``[values, obs]`` into count, mean, squares and range (Chan's update)."""
-        if len(values) == 0:
+        """Merge ``[obs, values]`` into count, mean, squares and range (Chan's update)."""
+        new = values.shape[1]
+        if new == 0:
             return
-        self.low = np.minimum(self.low, values.min(0))
-        self.high = np.maximum(self.high, values.max(0))
-        mean, total = values.mean(0), self.count + len(values)
+        self.low = np.minimum(self.low, values.min(1))
+        self.high = np.maximum(self.high, values.max(1))
+        mean, total = values.mean(1), self.count + new
         shift = mean - self.mean
-        self.squares += ((values - mean) ** 2).sum(0)
-        self.squares += shift**2 * self.count * len(values) / total
-        self.mean = self.mean + shift * len(values) / total
+        self.squares += _squared(values - mean[:, None])
+        self.squares += shift**2 * self.count * new / total
+        self.mean = self.mean + shift * new / total
         self.count = total
 
     def result(self) -> dict[str, np.ndarray]:
@@ -153,11 +157,23 @@ class _Squares:
         self.sum = np.zeros(size)
 
     def add(self, values: np.ndarray, valid: np.ndarray, skip: int) -> None:
-        """Add the valid ones; the first `skip` rows were in the piece before."""
-        chosen = values[max(0, skip) :][valid[max(0, skip) :]]
-        self.count += len(chosen)
-        self.sum += (chosen**2).sum(0)
+        """Add ``[obs, time, agents]``; the first `skip` rows were in the piece before."""
+        chosen = _chosen(values, valid, max(0, skip))
+        self.count += chosen.shape[1]
+        self.sum += _squared(chosen)
 
     def root(self) -> np.ndarray:
         root = np.sqrt(self.sum / max(self.count, 1))
         return np.where(root > 0, root, 1.0)
+
+
+def _chosen(values: np.ndarray, valid: np.ndarray, skip: int) -> np.ndarray:
+    """``[obs, chosen]`` of ``[obs, time, agents]``, without the first `skip` rows."""
+    values, valid = values[:, skip:], valid[skip:]
+    if valid.all():
+        return values.reshape(len(values), -1)
+    return values[:, valid]
+
+
+def _squared(values: np.ndarray) -> np.ndarray:
+    return np.einsum("on,on->o", values, values)

@@ -75,7 +75,7 @@ class Writer:
         self._licences[demonstrations.licence] = None
         self._horizons.append(demonstrations.spec.horizon)
         size = row_bytes(demonstrations.spec, self._fields)
-        for block in _blocks(demonstrations, max(1, self._shard_bytes // size)):
+        for block in demonstrations.blocks(max(1, self._shard_bytes // size)):
             columns.check_finite(block)
             self._check_fields(block)
             self._pending.append(block)
@@ -218,16 +218,6 @@ def row_bytes(spec: Spec, fields: tuple[str, ...]) -> int:
         math.prod(shape) * dtype.itemsize
         for shape, dtype in columns.shapes(spec, fields, 1).values()
     )
-
-
-def _blocks(d: Demonstrations, rows: int) -> Iterator[Demonstrations]:
-    """Cut into runs of episodes of about `rows` rows."""
-    begin = 0
-    while begin < d.episodes:
-        end = int(np.searchsorted(d.starts, d.starts[begin] + rows, side="right")) - 1
-        end = min(max(end, begin + 1), d.episodes)
-        yield d[begin:end]
-        begin = end
 
 
 def _parquet(table: pa.Table) -> memoryview:
