@@ -208,7 +208,7 @@ def gather(rows: Rows, windows: Windows, indices: Any) -> Window:
     """
     xp: Any = np if isinstance(indices, np.ndarray) else jnp
     start = windows.start[indices]
-    at = start[:, None] + xp.arange(windows.length, dtype=start.dtype)
+    at = start[:, None] + xp.arange(windows.length, dtype=start.dtype)[None, :]
     known = None if rows.action_known is None else dict(rows.action_known)
     alive, features, legal, action_known = {}, {}, {}, {}
     for name in rows.features:
