@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.sampling import Windows, windows
@@ -95,12 +96,15 @@ PROTOCOLS = {
 }  # fmt: skip
 
 
-def choose(protocol: str | Protocol | None, window: int | None = None) -> Protocol:
+def choose(
+    protocol: str | Protocol | None, window: int = 0, groups: tuple[str, ...] = ()
+) -> Protocol:
     """Look a protocol up; None gives one that observes a fifth of a training window.
 
     Args:
         protocol: a name of `PROTOCOLS`, a `Protocol`, or None.
         window: rows of a training window, used where `protocol` is None.
+        groups: what the models generate, scored where `protocol` is None.
 
     Raises:
         UserError: for an unknown name, or where neither is given.
@@ -108,13 +112,13 @@ def choose(protocol: str | Protocol | None, window: int | None = None) -> Protoc
     if isinstance(protocol, Protocol):
         return protocol
     if protocol is None:
-        if window is None or window < 2:
+        if window < 2:
             raise UserError(
                 f"expected a protocol, found none; name one of {sorted(PROTOCOLS)} "
                 "or pass a Protocol"
             )
         observed = max(1, window // 5)
-        return Protocol("window", observed, window - observed, stride=window)
+        return Protocol("window", observed, window - observed, stride=window, predicted=groups)
     if protocol not in PROTOCOLS:
         raise UserError(f"expected a protocol among {sorted(PROTOCOLS)}, found {protocol!r}")
     return PROTOCOLS[protocol]
@@ -174,13 +178,13 @@ def cut(demonstrations: Demonstrations, protocol: Protocol) -> Windows:
     return found
 
 
-def subset(found: Windows, limit: int | None, seed: int) -> np.ndarray:
-    """Indices of the windows to score: all, or `limit` of them drawn once by `seed`, in order."""
-    total = len(found.start)
-    if limit is None or limit >= total:
-        return np.arange(total)
+def thin(indices: Int[np.ndarray, " all"], limit: int | None, seed: int) -> np.ndarray:
+    """All of `indices`, or `limit` of them drawn without replacement by `seed`, in order."""
+    if limit is None or limit >= len(indices):
+        return indices
     require(limit >= 1, f"expected to score at least one window, found a limit of {limit}")
-    return np.sort(np.random.default_rng(seed).choice(total, size=limit, replace=False))
+    drawn = np.random.default_rng(seed).choice(len(indices), size=limit, replace=False)
+    return indices[np.sort(drawn)]
 
 
 def bounds_of(

@@ -90,7 +90,7 @@ class Evaluation:
         return found[0]
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=150, no_color=True, force_terminal=False)
+        console = Console(file=io.StringIO(), width=170, no_color=True, force_terminal=False)
         for table in tables(self):
             console.print(table)
             console.print()
@@ -209,7 +209,7 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Any) -> Table
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     table.add_column("seed", justify="right")
-    table.add_column("execution")
+    table.add_column("execution", no_wrap=True)
     if any("samples" in row for row in rows):
         table.add_column("K", justify="right")
     for _, heading in columns:
@@ -236,11 +236,11 @@ def cell(row: Mapping[str, Any], key: str) -> str:
     text = number(value)
     ratio = row.get("ratios", {}).get(key)
     if ratio is not None:
-        return f"{text} ({ratio:.2f})"
+        return f"{text} ({ratio:.2f})" if ratio < 100 else f"{text} (>99)"
     ends = row.get("intervals", {}).get(key)
-    if ends is not None and key not in ("frames",):
+    if ends is not None and key != "frames":
         scale = 100 if key in PERCENT else 1
-        return f"{text} ±{number(scale * (ends[1] - ends[0]) / 2)}"
+        return f"{text} ±{half(scale * (ends[1] - ends[0]) / 2)}"
     return text
 
 
@@ -249,6 +249,11 @@ def number(value: float) -> str:
     if isinstance(value, int) or (abs(value) >= 10_000 and float(value).is_integer()):
         return f"{int(value):,}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def half(value: float) -> str:
+    """Half the width of an interval, without a leading zero."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}".removeprefix("0")
 
 
 def _per_horizon(setting: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -44,7 +47,7 @@ RC = {
 }
 
 
-def styled() -> rc_context:
+def styled() -> AbstractContextManager[Any]:
     """Give a context in which figures are drawn in this style."""
     return rc_context(RC)
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.types import Group, require
+from understudy.data.positions import xy
+from understudy.types import Group
 from understudy.visualise import style
 from understudy.visualise.scene import Scene, scene_of
 
@@ -62,22 +63,6 @@ class Track:
     """Agents the generator moved; the others follow the truth."""
     intents: Int[np.ndarray, "time agents"] | None = None
     """Class per row and agent; -1 where there is none."""
-
-
-def xy(group: Group) -> tuple[int, int]:
-    """Columns of the position in a group's features: those named x and y, else the first two.
-
-    Raises:
-        UserError: where the group observes fewer than two features.
-    """
-    if "x" in group.features and "y" in group.features:
-        return group.features.index("x"), group.features.index("y")
-    require(
-        group.observation >= 2,
-        f"expected positions (x, y) in group {group.name!r}, found {group.observation} feature; "
-        "pictures need two coordinates",
-    )
-    return 0, 1
 
 
 def tracks(plays: Plays, scene: int, shown: int) -> list[Track]:

@@ -1,0 +1,93 @@
+"""What is evaluated: the seeds of a run, or a bare generator, and the baselines beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy.data.demonstrations import Demonstrations
+from understudy.experiment.run import Run
+from understudy.types import Spec, Statistics, UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One line of a table before it has figures: a name and one generator per seed."""
+
+    name: str
+    generators: Mapping[int, Any]
+    """By seed; seeds that diverged are not among them."""
+    failed: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    """Seeds that diverged, and when."""
+    prepare: Callable[[Demonstrations], Demonstrations] | None = None
+    """Labels the demonstrations the way the algorithm needs them."""
+    run: Run | None = None
+    reference: bool = False
+    """A baseline, printed beside the models."""
+
+    @property
+    def window(self) -> int | None:
+        """Rows of a training window, where it was trained."""
+        return None if self.run is None else int(self.run.algorithm.window)
+
+
+def contenders(what: Any) -> list[Contender]:
+    """Turn a run, a folder, a generator, or a list of them into contenders.
+
+    Raises:
+        UserError: for anything else, or where two have the same name.
+    """
+    items = list(what) if isinstance(what, Sequence) and not isinstance(what, str) else [what]
+    found = [contender(item) for item in items]
+    names = [c.name for c in found]
+    return [
+        dataclasses.replace(c, name=f"{c.name} ({c.run.folder.name})")
+        if names.count(c.name) > 1 and c.run is not None
+        else c
+        for c in found
+    ]
+
+
+def contender(item: Any) -> Contender:
+    """One contender out of a run, the folder of one, or a generator."""
+    if isinstance(item, str | Path):
+        item = Run(item)
+    if isinstance(item, Run):
+        seeds = [seed for seed in range(item.seeds) if seed not in item.diverged]
+        return Contender(
+            item.name,
+            {seed: item.generator(seed=seed) for seed in seeds},
+            {seed: f"diverged at step {item.diverged[seed]}" for seed in item.diverged},
+            getattr(item.algorithm, "prepare", None),
+            item,
+        )
+    if callable(getattr(item, "sample", None)):
+        return Contender(label(item), {0: item}, prepare=getattr(item, "prepare", None))
+    raise UserError(
+        f"expected a run, the folder of a run or a generator, found {type(item).__name__}; "
+        "pass what understudy.train returned"
+    )
+
+
+def label(generator: Any) -> str:
+    """What a bare generator is called in a table: its class, in lower case with spaces."""
+    name = type(generator).__name__
+    return "".join(f" {c.lower()}" if c.isupper() and i else c for i, c in enumerate(name)).lower()
+
+
+def references(spec: Spec, statistics: Statistics) -> list[Contender]:
+    """The rows printed beside every model: constant velocity, stay put, random walk."""
+    from understudy.algorithms import baselines
+
+    made = (baselines.ConstantVelocity, baselines.StayPut, baselines.RandomWalk)
+    return [
+        Contender(label(generator), {0: generator}, reference=True)
+        for generator in (build(spec, statistics) for build in made)
+    ]
+
+
+def execution(generator: Any) -> str:
+    """``decentralised`` where each agent's future comes from its own past alone, else ``joint``."""
+    return "decentralised" if getattr(generator, "decentralised", False) else "joint"
