@@ -1,7 +1,7 @@
 """Checkpoints and exported weights: any pytree of arrays as one safetensors file.
 
 Leaves are named by tree path; typed random keys are stored as key data. The file's metadata holds
-a JSON header of the caller's and a checksum of every name, shape, type and byte. Files appear
+a JSON header of the caller's and a checksum of header, names, shapes, types and bytes. Files appear
 whole or not at all: written beside the target, flushed to disk, renamed.
 """
 
@@ -25,7 +25,7 @@ from safetensors.numpy import save as serialise
 from understudy.types import UserError, require
 
 T = TypeVar("T")
-VERSION = "1"
+VERSION = 1
 
 
 def save(path: Path, tree: Any, header: Mapping[str, Any]) -> None:
@@ -42,28 +42,34 @@ def save(path: Path, tree: Any, header: Mapping[str, Any]) -> None:
             keys[name] = str(jax.random.key_impl(leaf))
             leaf = jax.random.key_data(leaf)
         arrays[name] = np.ascontiguousarray(np.asarray(leaf)).reshape(np.shape(leaf))
-    metadata = {
-        "format": "understudy",
+    about = {
         "version": VERSION,
-        "header": json.dumps(dict(header), sort_keys=True),
-        "keys": json.dumps(keys, sort_keys=True),
-        "checksum": _checksum(arrays),
+        "header": dict(header),
+        "keys": keys,
+        "checksum": _checksum(arrays, header),
     }
-    write_atomic(path, serialise(arrays, metadata))
+    # one entry: safetensors writes several in random order, and equal runs have equal files
+    write_atomic(path, serialise(arrays, {"understudy": json.dumps(about, sort_keys=True)}))
 
 
-def load(path: Path, like: T) -> T:
+def load(path: Path, like: T, part: str = "") -> T:
     """Read a tree of the structure, shapes and types of `like` (arrays or shape structs).
+
+    Args:
+        path: a file written by `save`.
+        like: the structure.
+        part: read only the subtree whose tree path begins with this.
 
     Raises:
         UserError: missing, damaged or altered file, or one written for another structure.
     """
-    arrays, metadata = _read(path)
+    arrays, about = _read(path)
     require(
-        metadata["checksum"] == _checksum(arrays),
+        about["checksum"] == _checksum(arrays, about["header"]),
         f"{path} does not match its checksum: it was damaged or edited; use an earlier checkpoint",
     )
-    keys = json.loads(metadata["keys"])
+    keys = {name.removeprefix(part): impl for name, impl in about["keys"].items()}
+    arrays = {n.removeprefix(part): a for n, a in arrays.items() if n.startswith(part)}
     places, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(place) for place, _ in places]
     require(
@@ -94,7 +100,7 @@ def header(path: Path) -> dict[str, Any]:
         UserError: missing or damaged file, or one of another format.
     """
     with _opened(path) as file:
-        return json.loads(_metadata(path, file)["header"])
+        return _about(path, file)["header"]
 
 
 def is_key(leaf: Any) -> bool:
@@ -137,8 +143,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _checksum(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -158,17 +164,17 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _metadata(path: Path, file: Any) -> dict[str, str]:
-    metadata = file.metadata() or {}
+def _about(path: Path, file: Any) -> dict[str, Any]:
+    about = json.loads((file.metadata() or {}).get("understudy", "{}"))
     require(
-        metadata.get("format") == "understudy" and metadata.get("version") == VERSION,
-        f"expected a checkpoint of understudy, version {VERSION}, at {path}, found "
-        f"{metadata.get('format')!r}, version {metadata.get('version')!r}",
+        about.get("version") == VERSION,
+        f"expected a checkpoint of understudy, version {VERSION}, at {path}, found version "
+        f"{about.get('version')}; use the version of understudy that wrote it",
     )
-    return metadata
+    return about
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with _opened(path) as file:
-        metadata = _metadata(path, file)
-        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+        about = _about(path, file)
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118

@@ -1,0 +1,108 @@
+"""Stages: algorithms one after the other, each handing its weights to the next.
+
+Warm starts, two-stage training and "learn a model, then a policy in it" are stages, never an
+``if step < n`` inside an algorithm.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from understudy.types import UserError, require
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """Train algorithms one after the other.
+
+    Args:
+        stages: ``((algorithm, steps), ...)``; a number of steps given to `train` stretches all
+            stages alike.
+        handover: name of what a stage passes on, one of `HANDOVERS`.
+
+    Raises:
+        UserError: for no stage, a stage without steps, or an unknown handover.
+    """
+
+    stages: tuple[tuple[Any, int], ...]
+    handover: str = "copy_weights"
+
+    def __post_init__(self) -> None:
+        require(len(self.stages) > 0, "expected at least one stage (algorithm, steps), found none")
+        for stage in self.stages:
+            require(
+                isinstance(stage, tuple) and len(stage) == 2 and hasattr(stage[0], "update"),
+                f"expected each stage to be (algorithm, steps), found {stage!r}",
+            )
+            require(stage[1] > 0, f"expected a stage of at least 1 step, found {stage[1]}")
+        require(
+            self.handover in HANDOVERS,
+            f"expected a handover among {sorted(HANDOVERS)}, found {self.handover!r}",
+        )
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What any of the stages needs."""
+        return frozenset().union(*(algorithm.needs for algorithm, _ in self.stages))
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(steps for _, steps in self.stages)
+
+    def scaled(self, steps: int) -> Stages:
+        """The same stages stretched to `steps` together, each at least one."""
+        share = steps / self.steps
+        return dataclasses.replace(
+            self, stages=tuple((a, max(1, round(n * share))) for a, n in self.stages)
+        )
+
+    def map(self, function: Callable[[Any], Any]) -> Stages:
+        """The same stages with `function` applied to every algorithm."""
+        return dataclasses.replace(self, stages=tuple((function(a), n) for a, n in self.stages))
+
+
+def fresh(old: Any, new: Any) -> Any:
+    """Pass nothing on."""
+    return new
+
+
+def copy_weights(old: Any, new: Any) -> Any:
+    """Copy every leaf of ``params`` that the next stage has too: same path, shape and type.
+
+    Optimiser states start afresh.
+
+    Raises:
+        UserError: when no leaf matches, or a state has no ``params``.
+    """
+    for state in (old, new):
+        require(
+            hasattr(state, "params"),
+            f"copy_weights passes on State.params, found none in {type(state).__name__}; "
+            "use another handover",
+        )
+    known = {
+        _describe(p, leaf): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(old.params)
+    }
+    places, structure = jax.tree_util.tree_flatten_with_path(new.params)
+    matches = sum(_describe(*place) in known for place in places)
+    if not matches:
+        raise UserError(
+            "copy_weights found no weight that both stages share; use stages of the same networks "
+            "or handover='fresh'"
+        )
+    leaves = [known.get(_describe(*place), place[1]) for place in places]
+    return dataclasses.replace(new, params=jax.tree.unflatten(structure, leaves))
+
+
+def _describe(place: Any, leaf: Any) -> tuple[str, tuple[int, ...], str]:
+    return jax.tree_util.keystr(place), np.shape(leaf), str(leaf.dtype)
+
+
+HANDOVERS: dict[str, Callable[[Any, Any], Any]] = {"copy_weights": copy_weights, "fresh": fresh}
+"""Handover -> ``(state of the stage before, fresh state) -> state``."""

@@ -1,0 +1,190 @@
+"""Training: from an algorithm and what it learns from to a run, killed and resumed at will."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import understudy
+from understudy.algorithms.stages import Stages
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.statistics import statistics as measure
+from understudy.data.statistics import to_json
+from understudy.experiment import config, folder, material, plan, trackers
+from understudy.experiment.plan import TrainOptions
+from understudy.experiment.run import VERSION, Run
+from understudy.experiment.session import Progress, Session
+from understudy.types import Spec, require
+
+__all__ = ["TrainOptions", "resume", "train"]
+
+
+def train(
+    algorithm: Any,
+    *,
+    env: Any = None,
+    demonstrations: Demonstrations | str | Path | None = None,
+    validation: Demonstrations | str | Path | None = None,
+    steps: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train an algorithm (or `Stages` of them) and keep everything in one folder.
+
+    Args:
+        algorithm: hyper-parameters; what depends on the data is filled in from `demonstrations`.
+        env: a JAX env or a `HostEnv`, if the algorithm acts.
+        demonstrations: the training split, or its folder (which can be found again on `resume`).
+        validation: windows of these score generators at checkpoints and choose the best one.
+        steps: updates, or env steps for an algorithm with an env; default: the algorithm's own.
+            With `Stages`, all of them together, each stretched alike.
+        seeds: trainings side by side; seed i is ``key(seed + i)``. All see the same windows.
+        seed: of the first.
+        out: folder of the run; new or empty.
+        options: reporting, checkpoints, memory.
+        progress: called with one dictionary per chunk and checkpoint.
+
+    Returns:
+        The run; ``run.diverged`` names the seeds that failed.
+
+    Raises:
+        UserError: what is missing or does not fit; a folder that holds a run; a full disk.
+    """
+    options = TrainOptions() if options is None else options
+    out = Path(out)
+    require(seeds > 0 and seed >= 0, f"expected seeds above 0 and seed 0 or above, found {seeds}")
+    stages = plan.stretch(algorithm, steps)
+    plan.check(stages, env=env, demonstrations=demonstrations)
+    with folder.locked(out):
+        training = _read(demonstrations, options)
+        checking = _read(validation, options)
+        if training is not None:
+            stages = stages.map(lambda a: _resolve(a, training.demonstrations))
+        planned = plan.lay_out(stages, options, env, seeds)
+        spec = _spec(stages, env, training)
+        statistics = None if training is None else measure(training.demonstrations)
+        lone = not isinstance(algorithm, Stages)
+        written = {
+            "version": VERSION,
+            "understudy": understudy.__version__,
+            "name": type(algorithm if lone else stages.stages[-1][0]).__name__,
+            "algorithm": config.to_json(stages.stages[0][0] if lone else stages),
+            "stages": [{"updates": s.updates, "log_every": s.log_every} for s in planned],
+            "steps": stages.steps,
+            "spec": config.to_json(spec),
+            "seeds": seeds,
+            "seed": seed,
+            "env": _describe_env(env),
+            "demonstrations": None if training is None else material.describe(training),
+            "validation": None if checking is None else material.describe(checking),
+            "options": config.to_json(options),
+        }
+        kept = None if statistics is None else to_json(statistics)
+        folder.create(out, written, kept)
+        Session(
+            folder=out, stages=planned, handover=stages.handover, spec=spec,
+            statistics=statistics, env=env, training=training, validation=checking, seeds=seeds,
+            seed=seed, options=options, progress=progress or _silent,
+            trackers=trackers.start(options.trackers, out),
+        ).train()  # fmt: skip
+    return Run(out)
+
+
+def resume(
+    out: str | Path,
+    *,
+    env: Any = None,
+    demonstrations: Demonstrations | str | Path | None = None,
+    validation: Demonstrations | str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a training that was stopped or killed, to the same end, bit for bit on a CPU.
+
+    Args:
+        out: folder of the run.
+        env: needed again unless it is an env of understudy.
+        demonstrations: needed again if they were given in memory; checked to be the same.
+        validation: likewise.
+        progress: as in `train`.
+
+    Raises:
+        UserError: no run, other data than it was begun with, or a damaged checkpoint.
+    """
+    out = Path(out)
+    run = Run(out)
+    options = config.from_json(run.config["options"], TrainOptions)
+    whole = config.from_json(run.config["algorithm"])
+    stages = plan.stretch(whole, run.config["steps"])
+    with folder.locked(out):
+        training = material.reopen(
+            run.config["demonstrations"], demonstrations, "demonstrations", options.resident_bytes
+        )
+        checking = material.reopen(
+            run.config["validation"], validation, "validation", options.resident_bytes
+        )
+        env = _reopen_env(run.config["env"], env)
+        plan.check(stages, env=env, demonstrations=training)
+        Session(
+            folder=out, stages=plan.lay_out(stages, options, env, run.seeds),
+            handover=stages.handover, spec=run.spec, statistics=run.statistics, env=env,
+            training=training, validation=checking, seeds=run.seeds, seed=run.config["seed"],
+            options=options, progress=progress or _silent,
+            trackers=trackers.start(options.trackers, out),
+        ).train()  # fmt: skip
+    return Run(out)
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """Show nothing."""
+
+
+def _read(given: Any, options: TrainOptions) -> material.Source | None:
+    return None if given is None else material.read(given, options.resident_bytes)
+
+
+def _resolve(algorithm: Any, demonstrations: Demonstrations) -> Any:
+    return algorithm.resolve(demonstrations) if hasattr(algorithm, "resolve") else algorithm
+
+
+def _spec(stages: Stages, env: Any, training: material.Source | None) -> Spec:
+    """The env's spec, or that of the windows where there is no env.
+
+    Raises:
+        UserError: when demonstrations and env describe their agents differently.
+    """
+    if env is None:
+        assert training is not None
+        return material.cut(stages.stages[0][0], training.demonstrations).spec
+    if training is not None:
+        for group in env.spec.groups:
+            logged = training.demonstrations.spec[group.name]
+            require(
+                (logged.observation, logged.action) == (group.observation, group.action),
+                f"expected demonstrations of group {group.name!r} with {group.observation} "
+                f"features and {group.action}, as in the env, found {logged.observation} and "
+                f"{logged.action}",
+            )
+    return env.spec
+
+
+def _describe_env(env: Any) -> dict[str, Any] | None:
+    if env is None:
+        return None
+    name = type(env).__name__
+    ours = type(env).__module__.split(".")[0] == "understudy" and hasattr(
+        type(env), "__hyperparameters__"
+    )
+    return {"name": name, "config": config.to_json(env) if ours else None}
+
+
+def _reopen_env(kept: dict[str, Any] | None, given: Any) -> Any:
+    if kept is None or given is not None:
+        return given
+    require(
+        kept["config"] is not None,
+        f"the run was begun with the env {kept['name']}, expected it to resume; give env=",
+    )
+    return config.from_json(kept["config"])
