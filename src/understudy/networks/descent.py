@@ -41,7 +41,8 @@ def descend(
     norm = optax.global_norm(gradient)
     shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
-    change, state = optax.scale_by_adam().update(gradient, state)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
+        change, state = optax.scale_by_adam().update(gradient, state)
     return jax.tree.map(lambda p, c: p - rate * c, params, change), state, norm
 
 
@@ -55,6 +56,6 @@ def cosine(
     """Fall from `rate` to ``final * rate`` over `decay` steps along a cosine; constant if 0."""
     if not decay:
         return jnp.asarray(rate, jnp.float32)
-    along = jnp.clip(step / decay, 0.0, 1.0)
+    along = jnp.clip(step.astype(jnp.float32) / decay, 0.0, 1.0)
     share = final + (1.0 - final) * 0.5 * (1.0 + jnp.cos(math.pi * along))
     return jnp.asarray(rate * share, jnp.float32)

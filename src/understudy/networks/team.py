@@ -218,7 +218,7 @@ class Team(eqx.Module):
                 in_axes=(0, 0, None if given is None else 0, 0, 0, 0),
             )(self.nets, hidden, given, truth, known, noise)
         elif self.sizes.kind == "sequence":
-            z = jnp.broadcast_to(plan, (1, self.sizes.heads, *plan.shape[2:]))
+            z = jnp.broadcast_to(plan, (len(plan), self.sizes.heads, *plan.shape[2:]))
         axes = (0, 0, None if given is None else 0, None if z is None else 0)
         head = jax.vmap(lambda net, h, e, z: net.decode(h, seen, e, z), in_axes=axes)(
             self.nets, hidden, given, z
