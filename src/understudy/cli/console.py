@@ -10,7 +10,9 @@ import difflib
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -59,7 +61,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(words) or 'none'}"
 
 
-def read(command: type[T], argv: Sequence[str], *, prog: str) -> T:
+def read(command: type[T], argv: Sequence[str], *, prog: str, description: str | None = None) -> T:
     """Build `command`, a dataclass, from arguments; ``--help`` prints and exits 0.
 
     Raises:
@@ -74,7 +76,8 @@ def read(command: type[T], argv: Sequence[str], *, prog: str) -> T:
                 command,
                 args=list(argv),
                 prog=prog,
-                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes),
+                description=description,
+                config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -103,7 +106,78 @@ def _flatten(box: str) -> str:
     return "; ".join(kept)
 
 
+@contextlib.contextmanager
+def progress(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Draw a bar with the metrics that matter while a run trains; an interrupt says how to go on.
+
+    Yields:
+        What `understudy.experiment.train` calls with each event.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[pace]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[metrics]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
+        task = bar.add_task("compiling", total=None, pace="", metrics="")
+        begun: list[tuple[float, int]] = []
+
+        def draw(event: dict[str, Any]) -> None:
+            if event["event"] == "data":
+                skipped = event["skipped"]
+                short = f"; {len(skipped)} episodes shorter than a window" if skipped else ""
+                bar.console.print(f"data: {event['feed']}{short}", highlight=False)
+            elif event["event"] == "step":
+                begun.append((time.monotonic(), event["step"]))
+                stages, step = event.get("stages", 1), event["step"]
+                bar.update(
+                    task,
+                    description=f"stage {event['stage'] + 1}/{stages}"
+                    if stages > 1
+                    else "training",
+                    completed=step,
+                    total=event["steps"],
+                    pace=f"{step:,} of {event['steps']:,}{pace(begun)}",
+                    metrics=headline(event["metrics"]),
+                )
+
+            elif event["event"] == "end":
+                bar.update(task, description="done", completed=event["step"], total=event["steps"])
+
+        try:
+            yield draw
+        except KeyboardInterrupt:
+            if not (run / "config.json").exists():
+                raise
+            command = f"understudy train --resume {run}"
+            raise KeyboardInterrupt(f"interrupted; go on with: {command}") from None
+
+
+def pace(passed: Sequence[tuple[float, int]]) -> str:
+    """Steps per second since the first (time, step), which came with compiling; "" at first."""
+    (begun, start), (now, step) = passed[0], passed[-1]
+    return f"  {(step - start) / (now - begun):,.0f}/s" if step > start else ""
+
+
+HEADLINE = ("loss", "elbo", "validation/elbo", "return")
+"""Metrics shown beside the bar, if there are such."""
+
+
+def headline(metrics: Mapping[str, Any]) -> str:
+    """``loss 1.2  elbo 3.4``: means over the seeds that are well."""
+    shown = []
+    for name in HEADLINE:
+        known = [value for value in metrics.get(name, []) if value is not None]
+        if known:
+            shown.append(f"{name} {number(sum(known) / len(known))}")
+    return "  ".join(shown)
+
+
 def number(value: Any) -> str:
     """A value of a table: four figures where it is a float."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-

@@ -37,9 +37,7 @@ class Convert(console.Verb):
 
         require(self.source, "expected at least one file to convert, found none; name them")
         require(not self.out.exists(), f"{self.out} already exists; choose another --out")
-        sources: str | list[str] = (
-            self.source[0] if len(self.source) == 1 else list(self.source)
-        )
+        sources: str | list[str] = self.source[0] if len(self.source) == 1 else list(self.source)
         reader = self.reader or readers.guess(sources)
         if self.reader is None:
             console.say(f"reading {self.source[0]} as {reader!r} (--reader names another)")
