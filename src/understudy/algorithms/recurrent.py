@@ -130,9 +130,7 @@ class RecurrentGenerator:
         if statistics is None:
             raise UserError("expected statistics of the training split, found none; give data")
         group = spec[self.group] if self.group else spec.groups[0]
-        frames = Frames.of(
-            statistics, group.name, velocity=self.velocity, output=self.output
-        )
+        frames = Frames.of(statistics, group.name, velocity=self.velocity, output=self.output)
         sizes = Sizes(
             seen=frames.features * group.agents,
             target=group.observation,
@@ -180,6 +178,4 @@ class RecurrentGenerator:
 
     def generator(self, state: State) -> PlayGenerator:
         """What samples futures and bounds likelihoods."""
-        return PlayGenerator(
-            state.params, state.frames, None, jnp.asarray(True), self.burn_in
-        )
+        return PlayGenerator(state.params, state.frames, None, jnp.asarray(True), self.burn_in)

@@ -30,9 +30,7 @@ class Linear(eqx.Module):
     def __init__(self, inputs: int, outputs: int, *, key: Key[Array, ""]):
         weight_key, bias_key = jax.random.split(key)
         bound = 1.0 / math.sqrt(max(inputs, 1))
-        self.weight = jax.random.uniform(
-            weight_key, (outputs, inputs), minval=-bound, maxval=bound
-        )
+        self.weight = jax.random.uniform(weight_key, (outputs, inputs), minval=-bound, maxval=bound)
         self.bias = jax.random.uniform(bias_key, (outputs,), minval=-bound, maxval=bound)
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:

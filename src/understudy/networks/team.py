@@ -66,9 +66,7 @@ class Team(eqx.Module):
             heads=agents if sharing == "mixed" else 1,
             memory="now" if sharing == "mixed" else "next",
         )
-        self.nets = stacked(
-            lambda k: VRNN(sizes, key=k), agents if independent else 1, key
-        )
+        self.nets = stacked(lambda k: VRNN(sizes, key=k), agents if independent else 1, key)
         self.sharing, self.agents = sharing, agents
 
     @property

@@ -93,7 +93,9 @@ class VRNN(eqx.Module):
         sees = {**extra, **latent, **hidden} if sequence else sees
         self.gru = GRU(reads, s.rnn, s.layers, key=keys[0])
         self.decoder = Heads(sees, width, 2 * s.target, heads=s.heads, key=keys[1])
-        self.prior = Heads({**extra, **scene}, width, out, heads=s.heads, key=keys[2]) if step else None
+        self.prior = (
+            Heads({**extra, **scene}, width, out, heads=s.heads, key=keys[2]) if step else None
+        )
         self.encoder = None
         if step:
             self.encoder = Heads(
