@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import to_rgba
-from matplotlib.patches import Rectangle
 from PIL import Image
 
+from understudy.data.grid import Grid
 from understudy.types import UserError, require
 from understudy.visualise import style
-from understudy.visualise.plays import draw_plays
+from understudy.visualise.plays import box, draw_plays
 from understudy.visualise.scene import Scene, draw
-from understudy.visualise.tracks import Grid, Plays, Track, ground, tracks
+from understudy.visualise.tracks import Plays, Track, ground, tracks
 
 TRAIL = 14
 """Rows of the past drawn behind an agent."""
@@ -154,8 +154,7 @@ class _Actor:
         if self.grid is None or self.track.intents is None:
             return
         known = [(i, c) for i, c in enumerate(self.track.intents[row]) if c >= 0]
-        boxes = [self.grid.cell(intent) for _, intent in known]
-        self.boxes.set_paths([Rectangle((x, y), w, h) for x, y, w, h in boxes])
+        self.boxes.set_paths([box(self.grid, intent) for _, intent in known])
         face = self.colours[[agent for agent, _ in known]].reshape(-1, 4).copy()
         face[:, 3] = 0.22
         self.boxes.set_facecolor(face)  # pyright: ignore[reportArgumentType]

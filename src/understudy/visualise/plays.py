@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from understudy.data.grid import Grid
 from understudy.visualise import style
 from understudy.visualise.scene import draw
-from understudy.visualise.tracks import Grid, Plays, Track, ground, tracks
+from understudy.visualise.tracks import Plays, Track, ground, tracks
 
 
 def draw_plays(
@@ -101,19 +102,21 @@ def _boxes(axis: Any, track: Track, grid: Grid) -> None:
     for agent in range(future.shape[1]):
         held = future[:, agent][future[:, agent] >= 0]
         for intent, count in zip(*np.unique(held, return_counts=True), strict=True):
-            left, bottom, width, height = grid.cell(intent)
             share = count / len(held)
-            face, edge = (to_rgba(track.colours[agent], a * share) for a in (0.34, 0.6))
-            box = Rectangle(
-                (left, bottom),
-                width,
-                height,
-                facecolor=face,
-                edgecolor=edge,
+            patch = box(grid, int(intent))
+            patch.set(
+                facecolor=to_rgba(track.colours[agent], 0.34 * share),
+                edgecolor=to_rgba(track.colours[agent], 0.6 * share),
                 linewidth=0.8,
                 zorder=1,
             )
-            axis.add_patch(box)
+            axis.add_patch(patch)
+
+
+def box(grid: Grid, intent: int) -> Rectangle:
+    """The cell of an intent."""
+    (width, height), middle = grid.size, grid.centre(np.asarray(intent))
+    return Rectangle((middle[0] - width / 2, middle[1] - height / 2), width, height)
 
 
 def _key(figure: Figure, plays: Plays, track: Track, height: float) -> None:

@@ -30,23 +30,6 @@ class Plays(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
-    """Cells of an intent grid: class = column * rows + row, counted from the low corner."""
-
-    low: tuple[float, float]
-    high: tuple[float, float]
-    columns: int
-    rows: int
-
-    def cell(self, intent: int) -> tuple[float, float, float, float]:
-        """Left, bottom, width, height of the cell of class `intent`."""
-        width = (self.high[0] - self.low[0]) / self.columns
-        height = (self.high[1] - self.low[1]) / self.rows
-        column, row = divmod(int(intent), self.rows)
-        return self.low[0] + column * width, self.low[1] + row * height, width, height
-
-
-@dataclasses.dataclass(frozen=True)
 class Track:
     """One panel: where every agent of a scene was, or was said to go."""
 
@@ -76,8 +59,9 @@ def tracks(plays: Plays, scene: int, shown: int) -> list[Track]:
     ]
     colours, sizes = appearance(truth, scene)
     moved = np.concatenate([np.full(g.agents, g.name in plays.samples) for g in truth.spec.groups])
-    base = Track("what happened", np.concatenate(real, 1), plays.observed, colours, sizes, moved)
     intents = _labels(truth, first, min(last, first + rows), rows)
+    title = f"what happened{_shared(intents)}"
+    base = Track(title, np.concatenate(real, 1), plays.observed, colours, sizes, moved)
     out = [dataclasses.replace(base, intents=intents)]
     count = next(iter(plays.samples.values())).shape[1]
     for sample in range(min(shown, count)):
@@ -85,12 +69,13 @@ def tracks(plays: Plays, scene: int, shown: int) -> list[Track]:
             _sampled(plays, group, scene, sample, own)
             for group, own in zip(truth.spec.groups, real, strict=True)
         ]
+        chosen = _drawn_intents(plays, scene, sample, rows)
         out.append(
             dataclasses.replace(
                 base,
-                title=f"sample {sample + 1}",
+                title=f"sample {sample + 1}{_shared(chosen)}",
                 positions=np.concatenate(drawn, 1),
-                intents=_drawn_intents(plays, scene, sample, rows),
+                intents=chosen,
             )
         )
     return out
@@ -141,6 +126,12 @@ def _drawn_intents(plays: Plays, scene: int, sample: int, rows: int) -> np.ndarr
             part[rows - len(drawn) :, : drawn.shape[1]] = drawn
         parts.append(part)
     return np.concatenate(parts, 1)
+
+
+def _shared(intents: np.ndarray | None) -> str:
+    """Name the intent of a panel, where all agents hold the same one all the time."""
+    known = np.zeros(0) if intents is None else np.unique(intents[intents >= 0])
+    return f" · intent {int(known[0])}" if len(known) == 1 else ""
 
 
 def appearance(truth: Demonstrations, scene: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
