@@ -32,7 +32,7 @@ def read(
     reader: str,
     sources: Any,
     *,
-    rate: float | None = None,
+    rate: float | int | None = None,
     unit: str | None = None,
     say: Callable[[str], None] = _log,
     **options: Any,
@@ -59,7 +59,7 @@ def read(
         not unknown,
         f"reader {reader!r} has no option {', '.join(unknown)}, only {', '.join(known) or 'none'}",
     )
-    return call(sources, rate=rate, unit=unit, say=say, **options)
+    return call(sources, rate=None if rate is None else float(rate), unit=unit, say=say, **options)
 
 
 def guess(sources: Any) -> str:

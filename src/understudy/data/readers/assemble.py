@@ -67,9 +67,9 @@ def order_groups(found: Sequence[str]) -> list[str]:
 
 
 def capacity(counts: Sequence[int]) -> int:
-    """Slots for episodes with `counts` agents: exact if all agree, else 4, 8, 16, 32, ..."""
+    """Slots for episodes with `counts` agents: exact if all that have any agree, else 4, 8, 16."""
     most = max(counts, default=0)
-    if len(set(counts)) <= 1:
+    if len(set(counts) - {0}) <= 1:
         return most
     return max(4, 1 << (most - 1).bit_length())
 

@@ -146,8 +146,8 @@ def collect(log: dict[str, Any], name: str) -> tuple[Moments, dict[str, int]]:
         table = np.array(clocks, np.float64).reshape(-1, 3)
         found = np.array(rows, np.float64).reshape(-1, 11, 5)
         hosts = np.array(home, np.float64)
-    sound = np.isfinite(table).all(-1) & np.isfinite(found).all((-2, -1))
-    sound &= (np.abs(found[..., 2:]) < 1e6).all((-2, -1)) & (np.abs(table[:, [0, 2]]) < 1e6).all(-1)
+    sound = (np.abs(table) < [1e6, 1e15, 1e6]).all(-1)  # and so neither NaN nor infinite
+    sound &= (np.abs(found[..., 2:]) < 1e6).all((-2, -1)) & np.isfinite(found).all((-2, -1))
     found, teams = _ball_first(found, hosts)
     counts["without a ball or not five against five"] = int((sound & ~teams).sum())
     counts["malformed"] += int((~sound).sum())
@@ -185,7 +185,7 @@ def _in_order(
 ) -> Moments:
     """Sort by period and clock; of moments with the same clock keep the first recorded."""
     period, unix, clock = table[:, 0], table[:, 1], table[:, 2]
-    _, once = np.unique(table[:, :2], axis=0, return_index=True)
+    _, once = np.unique(table, axis=0, return_index=True)
     counts["repeated"] = len(table) - len(once)
     once = np.sort(once)
     order = once[np.lexsort((unix[once], -clock[once], period[once]))]
@@ -208,10 +208,11 @@ def _episodes(
     ids = moments.rows[..., 1]
     lineup = np.concatenate([np.sort(ids[:, 1:6], 1), np.sort(ids[:, 6:], 1)], 1)
     passed = -np.diff(moments.clock)
+    latest = np.maximum.accumulate(moments.unix)[:-1]  # unix time may run back for a moment
     whole = (
         (np.diff(moments.period) == 0)
         & (np.abs(passed - step) <= step / 2 + 1e-6)
-        & (np.diff(moments.unix) - passed <= PAUSE)
+        & (moments.unix[1:] - latest - passed <= PAUSE)
         & (lineup[1:] == lineup[:-1]).all(1)
     )
     cuts = np.flatnonzero(~whole) + 1

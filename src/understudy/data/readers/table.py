@@ -197,9 +197,8 @@ def _rows(
         )
     gone = len(frame) - int(keep.sum())
     if gone:
-        say(
-            f"{table.path.name}: {gone} rows without a position{preset.drop and ' or lost'} left out"
-        )
+        what = "without a position or lost" if preset.drop else "without a position"
+        say(f"{table.path.name}: {gone} rows {what} left out")
     recording = text("episode")
     agent = _named(text("agent"), preset, table.path)
     again = keep & _again(recording.codes, frame, agent.codes, xy)

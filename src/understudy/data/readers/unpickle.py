@@ -64,6 +64,20 @@ class _Array:
         return array.reshape(shape, order="F" if fortran is True else "C")
 
 
+class _Buffer:
+    """Stands for numpy's ``_frombuffer``, by which protocol 5 writes arrays."""
+
+    def __init__(self, data: Any = None, dtype: Any = None, shape: Any = None, *rest: Any) -> None:
+        self.array = _Array()
+        if isinstance(data, bytes | bytearray):
+            data = bytes(data)
+        self.array.state = (1, shape, dtype, bool(rest) and rest[0] == "F", data)
+
+    def build(self) -> np.ndarray:
+        """The array, if its bytes fill its shape."""
+        return self.array.build()
+
+
 class _Scalar:
     """Stands for a numpy scalar: a dtype and its bytes."""
 
@@ -93,6 +107,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
         for core in ("core", "_core")
         for name, stand_in in (("_reconstruct", _Array), ("scalar", _Scalar))
     },
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Buffer for core in ("core", "_core")},
 }
 _DAMAGE = (
     *files.DAMAGE, pickle.UnpicklingError, AttributeError, IndexError, KeyError, TypeError,
@@ -133,7 +148,7 @@ def arrays(path: Path) -> Mapping[str, np.ndarray]:
     found = {}
     with files.reading(path, "a pickle of arrays", _DAMAGE):
         for key, value in content.items():
-            if isinstance(value, _Array | _Scalar):
+            if isinstance(value, _Array | _Buffer | _Scalar):
                 found[key] = value.build()
             elif _plain(value) or (isinstance(value, list | tuple) and all(map(_plain, value))):
                 found[key] = np.array(value)
