@@ -92,15 +92,15 @@ def reorder(demonstrations: Demonstrations, group: str, order: Sequence[str]) ->
         "give each agent an id",
     )
     ids = d.agent_labels["id"][group]
-    same = np.sort(np.where(ids == "", "", ids), axis=1) == np.sort(
-        np.pad(np.asarray(order, str), (0, max(0, ids.shape[1] - len(order))))
-    )
-    wrong = np.flatnonzero(~same.all(1)) if len(order) <= ids.shape[1] else np.arange(d.episodes)
+    unused = [""] * (ids.shape[1] - len(order))
+    wrong = np.arange(d.episodes)
+    if len(order) <= ids.shape[1]:
+        wrong = np.flatnonzero((np.sort(ids, axis=1) != np.sort([*order, *unused])).any(1))
     if len(wrong):
         raise UserError(
             f"expected the agents {list(order)} in group {group!r}, found "
             f"{[i for i in ids[wrong[0]].tolist() if i]} in episode "
-            f"{d.labels['episode'][wrong[0]]!r}; give the ids of that group"
+            f"{str(d.labels['episode'][wrong[0]])!r}; give the ids of that group"
         )
     slots = np.argmax(ids[:, None, :] == np.asarray(order, str)[:, None], axis=2)
     slots = slots.reshape(d.episodes, len(order))
@@ -216,7 +216,8 @@ def _widen(array: np.ndarray, agents: int) -> np.ndarray:
     missing = agents - array.shape[1]
     if missing == 0:
         return array
-    return np.pad(array, [(0, 0), (0, missing), *[(0, 0)] * (array.ndim - 2)])
+    empty = np.zeros((len(array), missing, *array.shape[2:]), array.dtype)
+    return np.concatenate([array, empty], axis=1)
 
 
 def _label(d: Demonstrations, name: str, group: Group) -> np.ndarray:

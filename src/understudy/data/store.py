@@ -120,7 +120,7 @@ def _meta(folder: Path) -> dict[str, Any]:
         "with `understudy data convert`",
     )
     try:
-        meta = json.loads(path.read_bytes())
+        meta = json.loads(_read(path))
     except ValueError as error:
         raise UserError(f"expected JSON in {path}, found damage; {_AGAIN}") from error
     require(
@@ -139,13 +139,21 @@ def _meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"expected to read {path}, found {reason!r}; {_AGAIN}") from error
+
+
 _AGAIN = "copy the folder again or convert the source again"
 
 
 def _table(folder: Path, name: str, meta: Mapping[str, Any]) -> pa.Table:
     path, expected = folder / name, meta["files"][name]
     require(path.is_file(), f"expected the file {path}, found none; {_AGAIN}")
-    content = path.read_bytes()
+    content = _read(path)
     require(
         len(content) == expected["bytes"],
         f"expected {expected['bytes']:,} bytes in {path}, found {len(content):,}; {_AGAIN}",

@@ -85,8 +85,8 @@ class Writer:
 
     def commit(self) -> None:
         """Write what is left, sync, and rename the temporary folder to its name."""
-        require(self._first is not None, "expected at least one episode to write, found none")
         self._flush()
+        require(self._episodes > 0, "expected at least one episode to write, found none; add some")
         table = pa.concat_tables(self._tables)
         self._write("episodes.parquet", _parquet(table))
         with _explained(self.folder):
@@ -180,8 +180,8 @@ class Writer:
             "licence": "; ".join(name for name in self._licences if name),
             "episodes": self._episodes,
             "rows": self._rows,
-            "shortest": int(lengths.min(initial=0)),
-            "longest": int(lengths.max(initial=0)),
+            "shortest": int(lengths.min()),
+            "longest": int(lengths.max()),
             "fields": list(self._fields),
             "intent_classes": first.intent_classes,
             "labels": {n: len(table[f"label/{n}"].unique()) for n in labels},
