@@ -7,7 +7,7 @@ above the last edge the highest class. Edges that are not given are quantiles of
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class _Graded:
         """One number per agent."""
         raise NotImplementedError
 
-    def resolve(self, demonstrations: Demonstrations, group: str) -> Self:
+    def resolve(self, demonstrations: Demonstrations, group: str) -> _Graded:
         """Fill in the edges: the quantiles that cut the training split into equal `levels`.
 
         Raises:

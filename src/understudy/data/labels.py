@@ -6,7 +6,7 @@ Rules are listed by name in `LABELS`; `register` adds a function of yours.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +46,7 @@ __all__ = [
 Function: TypeAlias = Callable[[Track, Rate, Alive], Rows]
 
 
+@runtime_checkable
 class Rule(Protocol):
     """What writes intents; see `understudy.data.rules`."""
 
@@ -86,7 +87,7 @@ def register(name: str, function: Function, classes: int) -> Registered:
     )
     require(classes >= 1, f"expected at least 1 class, found {classes}")
     _FUNCTIONS[name] = (function, classes)
-    return Registered(name)
+    return Registered(name, classes)
 
 
 @hyperparameters
@@ -95,27 +96,26 @@ class Registered:
 
     name: str
     """As given to `register`."""
-
-    def _found(self) -> tuple[Function, int]:
-        if self.name not in _FUNCTIONS:
-            raise UserError(
-                f"expected a registered rule among {sorted(_FUNCTIONS)}, found {self.name!r}; "
-                "call understudy.data.labels.register before you use it"
-            )
-        return _FUNCTIONS[self.name]
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self._found()[1]
+    classes: int
+    """Number of classes."""
 
     def resolve(self, demonstrations: Demonstrations, group: str) -> Registered:
         """Nothing depends on the demonstrations."""
         return self
 
-    def __call__(self, track: Track, rate: Rate, alive: Alive | None = None) -> Rows:
-        """Label one track."""
-        return self._found()[0](track, rate, everywhere(track, alive))
+    def __call__(self, track: Track, rate: Rate, alive: Alive | None = None) -> Any:
+        """Label one track; `label` checks what the function answers.
+
+        Raises:
+            UserError: no function of that name and number of classes is registered.
+        """
+        function, classes = _FUNCTIONS.get(self.name, (None, 0))
+        if function is None or classes != self.classes:
+            raise UserError(
+                f"expected a registered rule among {sorted(_FUNCTIONS)}, found {self.name!r} with "
+                f"{self.classes} classes; call understudy.data.labels.register before you use it"
+            )
+        return function(track, rate, everywhere(track, alive))
 
 
 LABELS: dict[str, type] = {

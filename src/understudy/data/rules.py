@@ -236,6 +236,6 @@ class NearestNeighbour:
         return (alive & bit).astype(np.int32)
 
 
-def _whole_rows(seconds: float | Array, rate: Rate, track: Track) -> Array | np.ndarray:
+def _whole_rows(seconds: float | Array, rate: Rate, track: Track) -> Array | np.int32:
     xp = namespace(track)
     return xp.maximum(xp.round(xp.asarray(seconds * rate)), 1).astype(np.int32)

@@ -17,6 +17,8 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 Track: TypeAlias = Float[Array, "*batch time agents 2"] | Float[np.ndarray, "*batch time agents 2"]
 """Positions, in the unit of the demonstrations."""
+Vectors: TypeAlias = Float[Array, "*shape 2"] | Float[np.ndarray, "*shape 2"]
+Norms: TypeAlias = Float[Array, "*shape"] | Float[np.ndarray, "*shape"]
 Alive: TypeAlias = Bool[Array, "*batch time agents"] | Bool[np.ndarray, "*batch time agents"]
 Rows: TypeAlias = Int[Array, "*batch time agents"] | Int[np.ndarray, "*batch time agents"]
 Lengths: TypeAlias = Float[Array, "*batch time agents"] | Float[np.ndarray, "*batch time agents"]
@@ -60,7 +62,7 @@ def steps(track: Track) -> Track:
     return xp.concatenate([ahead, xp.zeros_like(track[..., :1, :, :])], axis=-3)
 
 
-def length(vectors: Track) -> Lengths:
+def length(vectors: Vectors) -> Norms:
     """Euclidean length."""
     xp = namespace(vectors)
     return xp.sqrt(xp.square(vectors[..., 0]) + xp.square(vectors[..., 1]))
