@@ -27,7 +27,7 @@ def main(out="demos/walkers", episodes=60):
     starts = np.concatenate([[0], np.cumsum(lengths)])
 
     alive = np.ones(positions.shape[:2], bool)
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for end in starts[1:]:
         alive[end - 4 : end, 1] = False  # the second walker leaves four rows before the end
     positions[~alive] = 0  # padding is alive = False, and 0
 

@@ -38,7 +38,7 @@ def test_every_public_name_of_data_resolves():
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'unheard_of'"):
-        understudy.unheard_of
+        _ = understudy.unheard_of
 
 
 @pytest.mark.parametrize("module", ["understudy", "understudy.data", "understudy.algorithms"])

@@ -1,0 +1,145 @@
+"""``generate`` and ``render``: plays out of a run, and pictures out of plays."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import Positional
+
+from understudy.cli import console
+
+
+@dataclasses.dataclass(frozen=True)
+class Generate(console.Verb):
+    """Sample futures of the beginning of every episode of a demonstration folder."""
+
+    run: Positional[Path]
+    """Folder of the run, or of exported weights."""
+    demos: Path
+    """Demonstration folder to begin from."""
+    out: Path
+    """Folder to write; it must not exist yet."""
+    samples: int = 20
+    """Futures per scene."""
+    horizon: int = 40
+    """Rows to draw."""
+    observed: int | None = None
+    """Rows the generator is shown; 10 if not given."""
+    scenes: int = 16
+    """Episodes to take, from the first on; 0 for all."""
+    intent: int | None = None
+    """Class every agent has to obey; the generator chooses if not given."""
+    hold: tuple[str, ...] = ()
+    """Agents held to the truth, as GROUP:SLOT, such as player:0."""
+    train_seed: int = 0
+    """Which seed of the run."""
+    seed: int = 0
+    """Of the sampling."""
+
+    def __call__(self) -> None:
+        """Sample and save, all or nothing."""
+        from understudy.data import store
+        from understudy.experiment.generate import generate
+        from understudy.experiment.run import load_generator
+        from understudy.types import require
+
+        require(not self.out.exists(), f"{self.out} already exists; choose another --out")
+        context = store.load(self.demos)
+        names = context.spec.names
+        plays = generate(
+            load_generator(self.run, self.train_seed),
+            context=context[: self.scenes] if self.scenes else context,
+            observed=self.observed,
+            samples=self.samples,
+            horizon=self.horizon,
+            given=_held(self.hold),
+            intents=None if self.intent is None else dict.fromkeys(names, self.intent),
+            seed=self.seed,
+        )
+        plays.save(self.out)
+        console.show(f"{self.out}: {plays!r}")
+        console.show(f"watch them with: understudy render {self.out} --out plays.gif")
+
+
+@dataclasses.dataclass(frozen=True)
+class Render(console.Verb):
+    """Draw plays, a demonstration folder, or a few fresh plays of a run."""
+
+    source: Positional[Path]
+    """Folder of plays, of demonstrations, or of a run."""
+    out: Path
+    """File to write; its ending chooses: gif, png or mp4."""
+    scenes: int = 2
+    """Scenes to show, one row of panels each."""
+    samples: int = 2
+    """Samples beside the truth of each scene."""
+    speed: float = 1.0
+    """1 plays in real time."""
+
+    def __call__(self) -> None:
+        """Find out what the folder holds, and draw it."""
+        from understudy.visualise.animate import animate
+
+        plays, grid = _plays(self.source, self.scenes, self.samples)
+        path = animate(
+            plays,
+            self.out,
+            scenes=self.scenes,
+            samples=self.samples,
+            grid=grid,
+            speed=self.speed,
+        )
+        console.show(str(path))
+
+
+def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Any]:
+    """Plays to draw, and the grid of their intents if that is known."""
+    from understudy.data import store
+    from understudy.experiment.generate import SAMPLES, Plays, generate
+    from understudy.experiment.run import Run
+    from understudy.types import UserError
+
+    if (source / SAMPLES).exists():
+        return Plays.load(source), None
+    if (source / "meta.json").exists():
+        return _nothing_generated(store.load(source)[:scenes]), None
+    if not (source / "config.json").exists():
+        raise UserError(
+            f"expected a folder of plays, of demonstrations or of a run, found {source}, "
+            "which is none of them; name another"
+        )
+    run = Run(source)
+    kept = run.config["validation"] or run.config["demonstrations"]
+    if not kept or kept["path"] is None:
+        raise UserError(
+            f"{source} was trained on demonstrations in memory, so there is nothing to begin "
+            "from; run understudy generate with --demos first"
+        )
+    context = store.load(kept["path"])[:scenes]
+    horizon = max(1, run.algorithm.window - 10)
+    return generate(run, context=context, samples=samples, horizon=horizon), None
+
+
+def _nothing_generated(demonstrations: Any) -> Any:
+    """Demonstrations as plays without samples, all of it observed."""
+    import numpy as np
+
+    from understudy.experiment.generate import Plays
+
+    none = {
+        group.name: np.zeros((len(demonstrations), 0, 0, group.agents, group.observation))
+        for group in demonstrations.spec.groups
+    }
+    return Plays(demonstrations, none, None, int(demonstrations.lengths.max()))
+
+
+def _held(pairs: tuple[str, ...]) -> dict[str, list[int]] | None:
+    held: dict[str, list[int]] = {}
+    for pair in pairs:
+        group, colon, slot = pair.rpartition(":")
+        if not (colon and slot.isdigit()):
+            raise console.UsageError(f"expected --hold GROUP:SLOT, found {pair!r}")
+        held.setdefault(group, []).append(int(slot))
+    return held or None
