@@ -182,7 +182,8 @@ def _frozen(d: Demonstrations, group: Group, motion: Motion) -> list[Finding]:
         findings.append(
             _finding(
                 d, "warning", "frozen", frozen,
-                f"{int(motion.frozen[frozen].sum()):,} tracks of group {group.name!r} never move",
+                f"tracks of group {group.name!r} never move "
+                f"({int(motion.frozen[frozen].sum()):,} of them)",
                 "mark agents that are not tracked as not alive",
             )
         )  # fmt: skip
