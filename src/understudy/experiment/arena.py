@@ -14,12 +14,12 @@ from understudy.data.demonstrations import Demonstrations
 from understudy.data.positions import xy
 from understudy.data.sampling import Windows
 from understudy.experiment import likelihood, protocols
-from understudy.experiment.contenders import Contender, execution
+from understudy.experiment.contenders import Contender, deterministic, execution
 from understudy.experiment.forecast import Setting, score, truth_statistics
 from understudy.experiment.protocols import Protocol
 from understudy.experiment.tally import Tally, intervals, mean
 from understudy.functional.latent import STD_FLOOR
-from understudy.types import require
+from understudy.types import Spec, require
 
 REFERENCE_WINDOWS = 20_000
 """Windows a baseline that samples is scored on at most; its row says how many."""
@@ -71,6 +71,13 @@ class Arena:
             self.raw, self.windows, self.chosen, self.setting, options.chunk
         )
 
+    @property
+    def scored(self) -> Spec:
+        """The groups scored, alone."""
+        names = [name for name, _, _ in self.setting.groups]
+        groups = (g for g in self.demonstrations.spec.groups if g.name in names)
+        return Spec(tuple(dataclasses.replace(group, sees=()) for group in groups))
+
     def truth_row(self) -> dict[str, Any]:
         """Domain statistics of what happened."""
         return {
@@ -95,7 +102,7 @@ class Arena:
             part = self._score(generator, model, source, samples)
             parts.append(part)
             seed = number if model.run is not None else None
-            rows.append(self._row(model.name, seed, generator, part))
+            rows.append(self._row(model, seed, generator, part))
         if len(parts) > 1:
             rows.append(self._mean(model, rows, parts))
         return rows
@@ -103,7 +110,7 @@ class Arena:
     def _score(
         self, generator: Any, model: Contender, source: sampling.Rows, samples: int
     ) -> _Scored:
-        sure = bool(getattr(generator, "deterministic", False))
+        sure = deterministic(generator)
         chosen = self.chosen
         if model.reference and not sure:
             chosen = protocols.thin(chosen, REFERENCE_WINDOWS, self.seed)
@@ -121,11 +128,12 @@ class Arena:
         )  # fmt: skip
         return _Scored(count, chosen, figures, few, bounds)
 
-    def _row(self, name: str, seed: Any, generator: Any, part: _Scored) -> dict[str, Any]:
+    def _row(self, model: Contender, seed: Any, generator: Any, part: _Scored) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "model": name,
+            "model": model.name,
             "seed": seed,
             "execution": execution(generator),
+            "reference": model.reference,
             "samples": part.samples,
             "windows": len(part.chosen),
         }
@@ -171,7 +179,7 @@ class Arena:
             parts[0].few,
             None if parts[0].bounds is None else mean([p.bounds for p in parts if p.bounds]),
         )
-        row = self._row(model.name, "mean", next(iter(model.generators.values())), whole)
+        row = self._row(model, "mean", next(iter(model.generators.values())), whole)
         row["spread"] = {
             name: [min(r[name] for r in rows), max(r[name] for r in rows)]
             for name in row["intervals"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from understudy.algorithms import baselines
 from understudy.data.demonstrations import Demonstrations
 from understudy.experiment.run import Run
 from understudy.types import Spec, Statistics, UserError
@@ -43,11 +44,14 @@ def contenders(what: Any) -> list[Contender]:
     found = [contender(item) for item in items]
     names = [c.name for c in found]
     return [
-        dataclasses.replace(c, name=f"{c.name} ({c.run.folder.name})")
-        if names.count(c.name) > 1 and c.run is not None
-        else c
-        for c in found
+        dataclasses.replace(c, name=f"{c.name} ({_mark(c, i)})") if names.count(c.name) > 1 else c
+        for i, c in enumerate(found)
     ]
+
+
+def _mark(found: Contender, index: int) -> str:
+    """What tells contenders of one name apart."""
+    return str(index + 1) if found.run is None else found.run.folder.resolve().name
 
 
 def contender(item: Any) -> Contender:
@@ -78,14 +82,22 @@ def label(generator: Any) -> str:
 
 
 def references(spec: Spec, statistics: Statistics) -> list[Contender]:
-    """The rows printed beside every model: constant velocity, stay put, random walk."""
-    from understudy.algorithms import baselines
+    """The rows printed beside every model: constant velocity, stay put, random walk.
 
+    Args:
+        spec: groups that are scored; likelihoods count no others.
+        statistics: of the training split.
+    """
     made = (baselines.ConstantVelocity, baselines.StayPut, baselines.RandomWalk)
     return [
         Contender(label(generator), {0: generator}, reference=True)
         for generator in (build(spec, statistics) for build in made)
     ]
+
+
+def deterministic(generator: Any) -> bool:
+    """All its samples are alike, so one is enough."""
+    return getattr(generator, "noise", True) is False
 
 
 def execution(generator: Any) -> str:

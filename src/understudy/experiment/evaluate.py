@@ -133,7 +133,7 @@ def evaluate_generators(
         known = measure(demonstrations) if trained is None else trained
         if trained is None:
             notes.append("No run among the models: baselines are scaled by the data scored.")
-        for reference in references(demonstrations.spec, known):
+        for reference in references(arena.scored, known):
             rows += arena.rows(reference, samples)
     return Evaluation(rows, arena.setting_json(samples), notes)
 

@@ -1,0 +1,120 @@
+"""What a reader has to know about a run, in plain sentences: is it better than doing nothing?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from understudy.experiment.tables import Evaluation
+
+CONSTANT_VELOCITY = "constant velocity"
+OUT_OF_BOUNDS, PACE, RISE = 2.0, 0.15, 0.02
+
+
+class Finding(NamedTuple):
+    """One sentence and how much it matters."""
+
+    level: Literal["good", "warning", "bad"]
+    text: str
+
+
+def findings(
+    evaluation: Evaluation | None, metrics: Sequence[Mapping[str, Any]], lack: str | None = None
+) -> list[Finding]:
+    """Judge an evaluation and the training behind it, worst first.
+
+    Args:
+        evaluation: of the run; None where it was not evaluated.
+        metrics: lines of ``metrics.jsonl``.
+        lack: why sampling is meaningless, as the generator's ``ready`` says.
+    """
+    found = [] if lack is None else [Finding("bad", f"Samples mean nothing: {lack}.")]
+    if evaluation is None:
+        found.append(
+            Finding("warning", "This run was not evaluated: run understudy evaluate, then report.")
+        )
+    else:
+        for row in models(evaluation):
+            found += judge(row, evaluation)
+        found += [Finding("warning", note) for note in evaluation.notes if "failed" in note]
+    found += validation(metrics)
+    order = {"bad": 0, "warning": 1, "good": 2}
+    return sorted(found, key=lambda f: order[f.level])
+
+
+def models(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One row per model that is no baseline: the mean over seeds where there are several."""
+    names = dict.fromkeys(
+        r["model"] for r in evaluation.rows if not r.get("reference") and r["model"] != "truth"
+    )
+    return [evaluation.row(name) for name in names]
+
+
+def judge(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
+    """Compare one model with constant velocity and with the truth."""
+    name, found = row["model"], []
+    unit = evaluation.setting.get("unit") or "units"
+    rivals = [r for r in evaluation.rows if r["model"] == CONSTANT_VELOCITY]
+    for key, words in (("minADE", f"best of {row.get('samples')} samples"), ("ADE", "average")):
+        if not rivals or key not in row:
+            continue
+        mine, other = row[key], rivals[0][key]
+        worse = mine >= other
+        level: Literal["good", "bad", "warning"] = (
+            ("bad" if key == "minADE" else "warning") if worse else "good"
+        )
+        found.append(
+            Finding(
+                level,
+                f"{name} is {'worse' if worse else 'better'} than constant velocity by its "
+                f"{words}: {mine:.3g} against {other:.3g} {unit} ({key}).",
+            )
+        )
+    ratios = row.get("ratios", {})
+    out = ratios.get("out_of_bounds")
+    if out is not None:
+        level = "good" if out < OUT_OF_BOUNDS else "warning"
+        found.append(
+            Finding(level, f"{name} leaves the field {out:.2g} times as often as real players do.")
+        )
+    pace = ratios.get("speed")
+    if pace is not None and abs(pace - 1) > PACE:
+        word = "faster" if pace > 1 else "slower"
+        found.append(
+            Finding("warning", f"{name} moves {abs(pace - 1):.0%} {word} than real players do.")
+        )
+    elif pace is not None:
+        found.append(
+            Finding("good", f"{name} moves at the pace of real players (within {PACE:.0%}).")
+        )
+    return found
+
+
+def validation(metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Warn where the validation bound has fallen from its best: the run trained too long."""
+    lines = [r for r in metrics if "validation/elbo" in r]
+    last_stage = [r for r in lines if r.get("stage") == lines[-1].get("stage")]
+    scores = [(r["step"], _mean(r["validation/elbo"])) for r in last_stage]
+    scores = [(step, value) for step, value in scores if math.isfinite(value)]
+    if len(scores) < 3:
+        return []
+    values = [value for _, value in scores]
+    best = max(range(len(scores)), key=values.__getitem__)
+    span = max(values) - min(values)
+    if values[best] - values[-1] > RISE * max(span, abs(values[best])) and best < len(scores) - 1:
+        return [
+            Finding(
+                "warning",
+                f"The validation bound was best at update {scores[best][0]:,} ({values[best]:,.0f} "
+                f"nats) and has fallen to {values[-1]:,.0f}: the model overfits, and the weights "
+                "kept as best are worth a look.",
+            )
+        ]
+    return [Finding("good", "The validation bound has not fallen from its best.")]
+
+
+def _mean(values: Any) -> float:
+    held = values if isinstance(values, list | tuple) else [values]
+    known = [float(v) for v in held if v is not None]
+    return sum(known) / len(known) if known else math.nan

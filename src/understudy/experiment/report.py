@@ -1,0 +1,309 @@
+"""The report of a run: one HTML file with everything in it, to be read by somebody else.
+
+What it was trained on, what it does beside the baselines, how it learned, what its plays look like,
+how far they can be trusted, and in plain words what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from understudy.data import store
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.grid import Grid
+from understudy.experiment import checkpoint, page, samples
+from understudy.experiment.findings import findings, models
+from understudy.experiment.generate import Plays
+from understudy.experiment.run import Run
+from understudy.experiment.tables import (
+    SECTIONS,
+    Evaluation,
+    caption,
+    cell,
+    number,
+    section_rows,
+)
+from understudy.visualise.animate import animate
+from understudy.visualise.curves import draw_curves
+from understudy.visualise.plays import draw_plays
+
+FILE, GIF = "report.html", "plays.gif"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Story:
+    """Everything a report is written from."""
+
+    run: Run
+    evaluation: Evaluation | None
+    plays: Plays | None
+    lack: str | None
+
+
+def report(
+    run: Run | str | Path,
+    *,
+    evaluation: Evaluation | None = None,
+    demonstrations: Demonstrations | str | Path | None = None,
+    plays: Plays | None = None,
+    path: str | Path | None = None,
+) -> Path:
+    """Write ``report.html`` in the folder of a run.
+
+    Args:
+        run: a run or its folder.
+        evaluation: its figures; read from ``evaluation.json`` if None, left out if there is none.
+        demonstrations: held-out episodes to draw plays from; the validation set of the run, where
+            it is on disk, if None.
+        plays: plays to show instead of fresh ones.
+        path: another file to write.
+
+    Returns:
+        The file written.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if evaluation is None and (run.folder / "evaluation.json").exists():
+        evaluation = Evaluation.load(run.folder / "evaluation.json")
+    lack = samples.lack(run)
+    if plays is None and lack is None:
+        plays = samples.draw(run, evaluation, samples.held_out(run, demonstrations))
+    elif plays is not None:
+        plays = samples.labelled(run, plays)
+    story = _Story(run, evaluation, plays, lack)
+    parts = [
+        _head(story),
+        _judgement(story),
+        _plays(story),
+        _figures(story),
+        _curves(story),
+        _trust(story),
+        _data(story),
+        _config(story),
+    ]
+    target = Path(path) if path is not None else run.folder / FILE
+    checkpoint.write_atomic(target, page.document(f"{title(run)} · understudy", parts))
+    return target
+
+
+def title(run: Run) -> str:
+    """What a run is called: its algorithm, and its folder."""
+    return f"{run.name} · {run.folder.resolve().name}"
+
+
+def _head(story: _Story) -> str:
+    run, kept = story.run, story.run.config["demonstrations"]
+    learned = "no demonstrations"
+    if kept is not None:
+        learned = (
+            f"{kept['episodes']:,} episodes ({kept['frames']:,} rows at {kept['rate']:.4g} Hz)"
+        )
+    state = "" if run.finished else f" It stopped at update {run.step:,} of {run.updates:,}."
+    lead = (
+        f"Learned from {learned} in {run.updates:,} updates, {run.seeds} "
+        f"seed{'s' if run.seeds > 1 else ''}.{state}"
+    )
+    heading = f"<h1>{page.text(run.name)}</h1>"
+    return (
+        f"<header>{heading}{page.paragraph(lead, 'lead')}{page.facts(_headlines(story))}</header>"
+    )
+
+
+def _headlines(story: _Story) -> list[tuple[str, str]]:
+    """Up to four figures that say most."""
+    if story.evaluation is None or not models(story.evaluation):
+        return []
+    row = models(story.evaluation)[0]
+    unit = story.evaluation.setting.get("unit") or "units"
+    found = []
+    if row.get("minADE") is not None:
+        found.append((number(row["minADE"]), f"minADE of {row['samples']} samples, {unit}"))
+        rivals = [r for r in story.evaluation.rows if r["model"] == "constant velocity"]
+        if rivals and rivals[0]["minADE"]:
+            share = row["minADE"] / rivals[0]["minADE"]
+            found.append((f"{share:.0%}", "of the error of constant velocity"))
+    if row.get("ratios", {}).get("speed") is not None:
+        found.append((f"{row['ratios']['speed']:.2f}×", "the speed of real play"))
+    if row.get("ratios", {}).get("out_of_bounds") is not None:
+        found.append((f"{row['ratios']['out_of_bounds']:.2f}×", "real time out of bounds"))
+    elif row.get("elbo") is not None:
+        found.append((f"{row['elbo']:,.0f}", "ELBO, nats per sequence"))
+    if row.get("mean_return") is not None:
+        found.append((number(row["mean_return"]), "mean return"))
+    return found[:4]
+
+
+def _judgement(story: _Story) -> str:
+    items = "".join(
+        f'<li class="{f.level}">{page.text(f.text)}</li>'
+        for f in findings(story.evaluation, story.run.metrics, story.lack)
+    )
+    return page.section("In plain words", f'<ul class="findings">{items}</ul>' if items else "")
+
+
+def _figures(story: _Story) -> str:
+    evaluation = story.evaluation
+    if evaluation is None:
+        return ""
+    parts = []
+    for kind, columns in SECTIONS:
+        rows = section_rows(evaluation.rows, columns)
+        if not rows:
+            continue
+        present = [c for c in columns if any(r.get(c[0]) is not None for r in rows)]
+        counted = any("samples" in r for r in rows)
+        heads = [("model", True), ("execution", True), *([("K", False)] if counted else [])]
+        lines = []
+        for row in rows:
+            seed = row.get("seed")
+            named = row["model"] + ("" if seed is None else f", seed {seed}").replace(
+                "seed mean", "mean"
+            )
+            shown = [named, row.get("execution") or "", *([str(row.get("samples", ""))] * counted)]
+            lines.append((_kind(row), [*shown, *(cell(row, key) for key, _ in present)]))
+        heads += [(heading, False) for _, heading in present]
+        parts.append(page.table(caption(evaluation.setting, kind), heads, lines))
+        if kind == "forecast":
+            parts.append(_horizons(evaluation, rows))
+    note = (
+        "K is the number of samples a best-of-K figure chooses from; ± is half a 95 % bootstrap "
+        f"interval over {evaluation.setting.get('clusters', 0):,} "
+        f"{evaluation.setting.get('cluster', 'episode')}s. minADE and minFDE choose the best "
+        "sample for each agent; minSADE and minSFDE choose one for the whole scene."
+    )
+    notes = [page.paragraph(n, "quiet") for n in evaluation.notes]
+    return page.section("Beside the baselines", *parts, page.paragraph(note, "quiet"), *notes)
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    if row.get("reference") or row["model"] == "truth":
+        return ""
+    return "model" if row.get("seed") in (None, "mean") else "seed"
+
+
+def _horizons(evaluation: Evaluation, rows: Any) -> str:
+    seconds = list(rows[0].get("per_horizon", {}))
+    if len(seconds) < 2:
+        return ""
+    lines = []
+    for row in rows:
+        if row.get("seed") not in (None, "mean") and any(r.get("seed") == "mean" for r in rows):
+            continue
+        errors = [row["per_horizon"][s] for s in seconds]
+        cells = [f"{number(e['minADE'])} / {number(e['minFDE'])}" for e in errors]
+        lines.append((_kind(row), [row["model"], *cells]))
+    heads = [("model", True), *((f"{s} s", False) for s in seconds)]
+    unit = evaluation.setting.get("unit") or "units"
+    return page.table(f"minADE / minFDE in {unit} up to each horizon", heads, lines)
+
+
+def _plays(story: _Story) -> str:
+    plays, run = story.plays, story.run
+    if plays is None:
+        why = "no held-out demonstrations were given" if story.lack is None else story.lack
+        return page.section("Plays", page.paragraph(f"None are shown: {why}."))
+    grid = _grid(run)
+    with tempfile.TemporaryDirectory() as folder:
+        moving = animate(plays, Path(folder) / GIF, grid=grid)
+        shown = page.picture(
+            moving, "What happened beside two samples, in real time; trails turn grey to colour "
+            "where the observed part ends.",
+        )  # fmt: skip
+    boxes = "" if plays.intents is None or grid is None else (
+        " Boxes are the cells that intents pointed at, stronger the longer they were held."
+    )  # fmt: skip
+    still = page.picture(
+        draw_plays(plays, grid=grid),
+        "Held-out scenes beside samples. Grey and shaded: observed; then paths darken with time."
+        + boxes,
+    )
+    return page.section("Plays", shown, still)
+
+
+def _grid(run: Run) -> Grid | None:
+    grid = getattr(getattr(run.algorithm, "rule", None), "grid", None)
+    return grid if isinstance(grid, Grid) and grid.low is not None else None
+
+
+def _curves(story: _Story) -> str:
+    metrics = story.run.metrics
+    if not metrics:
+        return ""
+    words = "A thin line per seed, a strong one for their mean"
+    if len(story.run.config["stages"]) > 1:
+        words += "; dotted rules part the stages"
+    return page.section("How it learned", page.picture(draw_curves(metrics), f"{words}."))
+
+
+def _trust(story: _Story) -> str:
+    if story.plays is None:
+        return ""
+    pictures = [page.picture(*pair) for pair in samples.diagnose(story.plays)]
+    return page.section("How far to trust it", *pictures)
+
+
+def _data(story: _Story) -> str:
+    parts = []
+    for name, words in (("demonstrations", "Trained on"), ("validation", "Validated on")):
+        kept = story.run.config[name]
+        if kept is not None:
+            parts += [page.paragraph(f"{words}:"), page.definitions(_set(story.run, kept))]
+    return page.section("What it learned from", *parts)
+
+
+def _set(run: Run, kept: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What is known about a set of demonstrations, from the run and from its folder."""
+    minutes = kept["frames"] / kept["rate"] / 60
+    rows = [
+        ("episodes", f"{kept['episodes']:,}"),
+        (
+            "rows",
+            f"{kept['frames']:,} at {kept['rate']:.4g} Hz, {minutes:,.1f} minutes",
+        ),
+        ("unit", kept["unit"] or "none"),
+        ("checksum", kept["checksum"][:16]),
+    ]
+    folder = None if kept["path"] is None else Path(kept["path"])
+    window = getattr(run.algorithm, "window", 0)
+    if folder is None or not (folder / "episodes.parquet").is_file():
+        where = "given in memory" if folder is None else f"{folder.name} (no longer there)"
+        return [("set", where), *rows]
+    table = pq.read_table(folder / "episodes.parquet")
+    lengths = table["length"].to_numpy()
+    sources = np.unique(table["label/source"].to_numpy(zero_copy_only=False).astype(str))
+    named = ", ".join(Path(s).name or s for s in sources[:4])
+    more = f" and {len(sources) - 4:,} more" if len(sources) > 4 else ""
+    short = int((lengths < window).sum())
+    return [
+        ("set", folder.name),
+        ("source", f"{named}{more}"),
+        ("licence", store.describe(folder)["licence"] or "not stated"),
+        *rows,
+        ("windows", f"{int(np.maximum(lengths - window + 1, 0).sum()):,} of {window} rows"),
+        ("skipped", f"{short:,} episodes shorter than a window"),
+    ]
+
+
+def _config(story: _Story) -> str:
+    run = story.run
+    rows = [
+        ("understudy", run.config["understudy"]),
+        ("seeds", f"{run.seeds}, from {run.config['seed']}"),
+    ]
+    if run.diverged:
+        rows.append(
+            ("failed seeds", ", ".join(f"{s} at update {u:,}" for s, u in run.diverged.items()))
+        )
+    whole = json.dumps(run.config, indent=2)
+    footer = "<footer>Written by understudy. Everything on this page is in this one file.</footer>"
+    return (
+        page.section("Settings", page.definitions(rows), page.details("config.json", whole))
+        + footer
+    )
