@@ -1,5 +1,7 @@
 """Small sets of demonstrations for the tests of this folder."""
 
+from typing import Any
+
 import numpy as np
 
 from understudy.data.demonstrations import Demonstrations
@@ -8,7 +10,7 @@ from understudy.types import ActionSpec, Group, Spec
 ACTION = ActionSpec(sections=(3,), low=(-1.0,), high=(np.inf,))
 
 
-def tracks(lengths=(5, 9, 3), *, players=3, seed=0, ragged=False, rate=5.0):
+def tracks(lengths=(5, 9, 3), *, players=3, seed=0, ragged=False, rate=5.0) -> Any:
     """Random walks of a group `player` and one `ball` with a height."""
     rng = np.random.default_rng(seed)
     frames, episodes = sum(lengths), len(lengths)
@@ -46,7 +48,7 @@ def tracks(lengths=(5, 9, 3), *, players=3, seed=0, ragged=False, rate=5.0):
     )
 
 
-def everything(lengths=(5, 9, 3), *, agents=2, seed=0):
+def everything(lengths=(5, 9, 3), *, agents=2, seed=0) -> Any:
     """One group with all that can be recorded."""
     rng = np.random.default_rng(seed)
     frames, episodes = sum(lengths), len(lengths)
@@ -81,7 +83,7 @@ def everything(lengths=(5, 9, 3), *, agents=2, seed=0):
     )
 
 
-def assert_same(a, b):
+def assert_same(a: Any, b: Any) -> None:
     """Every field of two sets is equal, bit for bit."""
     assert a.spec == b.spec
     assert (a.rate, a.unit, a.licence, a.intent_classes) == (
@@ -92,8 +94,10 @@ def assert_same(a, b):
     for name in (*mappings, "labels", "context"):
         x, y = getattr(a, name), getattr(b, name)
         assert (x is None) == (y is None), name
-        assert x is None or set(x) == set(y), name
-        for key in x or {}:
+        if x is None or y is None:
+            continue
+        assert set(x) == set(y), name
+        for key in x:
             np.testing.assert_array_equal(x[key], y[key], err_msg=f"{name} {key}")
             assert x[key].dtype.kind == y[key].dtype.kind
     for name in ("state", "terminated", "truncated"):

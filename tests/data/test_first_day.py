@@ -1,5 +1,7 @@
 """Sets as people have them on their first day."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from small_sets import assert_same, everything, tracks
@@ -67,7 +69,7 @@ def test_integer_and_one_hot_actions(form):
     actions = encode_actions(spec, logged, starts=d.starts, episodes=d.labels["episode"])
     group = d.spec["player"].__class__("player", 2, 2, spec)
     d = d.replace(spec=d.spec.__class__((group,)), actions={"player": actions})
-    batch = gather(rows(d), windows(d, 2), np.asarray([2]))
+    batch: Any = gather(rows(d), windows(d, 2), np.asarray([2]))
     assert batch.action["player"][0, :, :, 0].tolist() == [[3, 3], [0, 0]]
     assert batch.action_known["player"][0].tolist() == [[True, True], [False, False]]
 

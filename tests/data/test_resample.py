@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from small_sets import assert_same, everything, tracks
@@ -59,7 +61,7 @@ def test_between_rows_an_agent_has_to_be_alive_in_both():
 
 def test_ends_state_and_intents_follow():
     d = everything(lengths=(5, 9)).replace(actions=None, rewards=None, legal=None)
-    half = resample(d, 5.0)
+    half: Any = resample(d, 5.0)
     assert half.lengths.tolist() == [3, 5]
     assert np.flatnonzero(half.terminated).tolist() == [1, 6]
     assert half.spec.horizon == 10

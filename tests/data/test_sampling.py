@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,7 +70,7 @@ def test_gather_equals_cutting_by_hand_in_numpy_and_in_jax(make, agents):
     d = make()
     found = windows(d, 3, agents=agents, least=0)
     indices = np.asarray([4, 0, len(found) - 1, 4], np.int32)
-    host = gather(rows(d), found, indices)
+    host: Any = gather(rows(d), found, indices)
     source, index = jax.tree.map(jnp.asarray, (rows(d), found))
     leaves_equal(host, jax.jit(gather)(source, index, jnp.asarray(indices)))
     known = d.known_actions()

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from understudy.data.demonstrations import ROW_GROUPS, ROWS, Demonstrations
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.layout import ROW_GROUPS, ROWS, TYPES, shapes
 from understudy.types import Spec, UserError, require
 
 _SUFFIX = {
@@ -25,18 +26,6 @@ _SUFFIX = {
     "rewards": "/reward",
     "legal": "/legal",
     "intents": "/intent",
-}
-_TYPES = {
-    "features": np.float32,
-    "alive": np.bool_,
-    "actions": np.float32,
-    "action_known": np.bool_,
-    "rewards": np.float32,
-    "legal": np.bool_,
-    "intents": np.int32,
-    "state": np.float32,
-    "terminated": np.bool_,
-    "truncated": np.bool_,
 }
 
 
@@ -53,28 +42,8 @@ class Column(NamedTuple):
     @property
     def type(self) -> pa.DataType:
         """Its type in Arrow."""
-        inner = pa.from_numpy_dtype(_TYPES[self.field])
+        inner = pa.from_numpy_dtype(TYPES[self.field])
         return inner if self.width is None else pa.list_(inner, self.width)
-
-
-def shapes(
-    spec: Spec, fields: tuple[str, ...], rows: int
-) -> dict[Any, tuple[tuple[int, ...], Any]]:
-    """Shape and type of every array of a set: ``{(field, group or None): (shape, dtype)}``."""
-    found: dict[Any, tuple[tuple[int, ...], Any]] = {}
-    for field in fields:
-        dtype = np.dtype(_TYPES[field])
-        if field in ROWS:
-            found[field, None] = ((rows, spec.state) if field == "state" else (rows,), dtype)
-            continue
-        for group in spec.groups:
-            width = {
-                "features": (group.observation,),
-                "actions": (group.action.size if group.action else 0,),
-                "legal": (group.action.choices if group.action else 0,),
-            }.get(field, ())
-            found[field, group.name] = ((rows, group.agents, *width), dtype)
-    return found
 
 
 def columns(spec: Spec, fields: tuple[str, ...]) -> list[Column]:
@@ -82,12 +51,12 @@ def columns(spec: Spec, fields: tuple[str, ...]) -> list[Column]:
     found = []
     for (field, group), (shape, _) in shapes(spec, fields, 0).items():
         if group is None:
-            found.append(Column(field, field, None, 0, shape[1] if len(shape) > 1 else None))
+            found.append(Column(field, field, None, 0, shape[-1] if len(shape) > 1 else None))
             continue
         width = shape[2] if len(shape) > 2 else None
         found += [
             Column(f"{group}/{slot}{_SUFFIX[field]}", field, group, slot, width)
-            for slot in range(shape[1])
+            for slot in range(spec[group].agents)
         ]
     return [column for column in found if column.width != 0]
 
@@ -131,7 +100,7 @@ def value(d: Demonstrations, field: str) -> Any:
 
 
 def fill(arrays: Mapping[Any, np.ndarray], spec: Spec, table: pa.Table) -> None:
-    """Copy a table of columns into the arrays of `shapes`.
+    """Copy a table of columns into the arrays of `layout.shapes`.
 
     Raises:
         UserError: if a value is missing.
@@ -159,7 +128,7 @@ def check_finite(d: Demonstrations) -> None:
     """
     for field in (*ROW_GROUPS, *ROWS):
         found = getattr(d, field)
-        if found is None or _TYPES[field] is not np.float32:
+        if found is None or TYPES[field] is not np.float32:
             continue
         for group, array in [(None, found)] if field in ROWS else found.items():
             if np.isfinite(array).all():

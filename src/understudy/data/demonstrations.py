@@ -14,16 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from understudy.data import scratch
-from understudy.types import Group, Spec, UserError, require
+from understudy.data import layout, scratch
+from understudy.data.layout import ROW_GROUPS, ROWS
+from understudy.types import Spec, UserError, require
 
 Arrays = Mapping[str, Any]
 """``{group: numpy array}``; memory-mapped where the set is larger than memory."""
-
-ROW_GROUPS = ("features", "alive", "actions", "action_known", "rewards", "legal", "intents")
-"""Fields ``{group: [frames, ...]}``."""
-ROWS = ("state", "terminated", "truncated")
-"""Fields ``[frames, ...]``."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -86,8 +82,8 @@ class Demonstrations:
             "agent_labels",
             {n: {g: _strings(a) for g, a in m.items()} for n, m in self.agent_labels.items()},
         )
-        _check_rows(self)
-        _check_labels(self)
+        layout.check_rows(self)
+        layout.check_labels(self)
 
     @property
     def episodes(self) -> int:
@@ -274,92 +270,3 @@ def _numbers(which: Any, episodes: int) -> np.ndarray:
         f"expected episodes below {episodes}, found {chosen.max(initial=0)}",
     )
     return np.arange(episodes)[chosen.astype(np.int64)]
-
-
-def _shapes(group: Group, frames: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    rows = (frames, group.agents)
-    act = group.action.size if group.action else 0
-    choices = group.action.choices if group.action else 0
-    return {
-        "features": ((*rows, group.observation), np.float32),
-        "alive": (rows, np.bool_),
-        "actions": ((*rows, act), np.float32),
-        "action_known": (rows, np.bool_),
-        "rewards": (rows, np.float32),
-        "legal": ((*rows, choices), np.bool_),
-        "intents": (rows, np.int32),
-    }
-
-
-def _check_rows(d: Demonstrations) -> None:
-    require(
-        d.starts.ndim == 1 and len(d.starts) > 0 and d.starts[0] == 0 and np.all(d.lengths > 0),
-        "expected starts that begin with 0 and grow with every episode, "
-        "found others; drop empty episodes",
-    )
-    require(
-        np.isfinite(d.rate) and d.rate > 0,
-        f"expected a rate in Hz above 0, found {d.rate}; give it",
-    )
-    for name in ROW_GROUPS:
-        mapping = getattr(d, name)
-        if mapping is None:
-            continue
-        require(
-            set(mapping) == set(d.spec.names),
-            f"expected {name} of the groups {list(d.spec.names)}, found {list(mapping)}",
-        )
-        for group in d.spec.groups:
-            _check_array(
-                f"{name}[{group.name!r}]", mapping[group.name], _shapes(group, d.frames)[name]
-            )
-    if d.state is not None:
-        _check_array("state", d.state, ((d.frames, d.spec.state), np.float32))
-    for name in ("terminated", "truncated"):
-        if getattr(d, name) is not None:
-            _check_array(name, getattr(d, name), ((d.frames,), np.bool_))
-    require(
-        (d.intents is None) == (d.intent_classes == 0),
-        f"expected intents and a number of classes together, found {d.intent_classes} classes "
-        f"{'without' if d.intents is None else 'with'} intents",
-    )
-    for group in d.spec.groups:
-        features, alive = d.features[group.name], d.alive[group.name]
-        if not scratch.is_mapped(features) and not alive.all():
-            require(
-                not features[~alive].any(),
-                f"expected 0 where an agent of group {group.name!r} is not alive, found other "
-                "values; set features to 0 there",
-            )
-
-
-def _check_array(name: str, array: Any, expected: tuple[tuple[int, ...], Any]) -> None:
-    shape, dtype = expected
-    found = (tuple(array.shape), np.dtype(array.dtype))
-    require(
-        found == (shape, np.dtype(dtype)),
-        f"expected {name} of shape {shape} and type {np.dtype(dtype)}, "
-        f"found {found[0]} and {found[1]}",
-    )
-
-
-def _check_labels(d: Demonstrations) -> None:
-    for name in ("episode", "source"):
-        require(name in d.labels, f"expected a label {name!r} per episode, found {list(d.labels)}")
-    for name, array in (*d.labels.items(), *d.context.items()):
-        require(
-            array.shape[:1] == (d.episodes,),
-            f"expected {d.episodes} values of {name!r}, found shape {array.shape}",
-        )
-    ids, counts = np.unique(d.labels["episode"], return_counts=True)
-    require(
-        counts.max(initial=1) == 1,
-        f"expected every episode id once, found {ids[counts > 1][:3].tolist()} repeated; rename",
-    )
-    for name, mapping in d.agent_labels.items():
-        for group, array in mapping.items():
-            shape = (d.episodes, d.spec[group].agents)
-            require(
-                array.shape == shape,
-                f"expected agent label {name!r} of {group!r} of shape {shape}, found {array.shape}",
-            )

@@ -20,7 +20,7 @@ def fingerprints(demonstrations: Demonstrations) -> np.ndarray:
             rows = part.rows(episode)
             digest = hashlib.blake2b(digest_size=16)
             for array in arrays:
-                digest.update(np.ascontiguousarray(array[rows]))
+                digest.update(np.ascontiguousarray(array[rows]).data)
             found.append(digest.hexdigest())
     return np.asarray(found, dtype="U32")
 

@@ -26,7 +26,8 @@ from typing import Literal
 import numpy as np
 
 from understudy.data import fingerprints
-from understudy.data.demonstrations import ROW_GROUPS, ROWS, Demonstrations, Splits
+from understudy.data.demonstrations import Demonstrations, Splits
+from understudy.data.layout import ROW_GROUPS, ROWS
 from understudy.data.motion import METRES, Motion, measure, positions
 from understudy.types import Group
 
@@ -77,7 +78,7 @@ def check(demonstrations: Demonstrations, splits: Splits | None = None) -> list[
 
 def check_leaks(splits: Splits) -> list[Finding]:
     """Look for episodes and games that are in more than one part."""
-    rules = (
+    rules: tuple[tuple[Literal["error", "warning"], str, list[str], str], ...] = (
         ("error", "episodes", fingerprints.shared_ids(splits, "episode"), "split by an id"),
         ("error", "episodes of equal content", fingerprints.shared_content(splits), "drop copies"),
         ("warning", "games", fingerprints.shared_ids(splits, "game"), "split by game"),

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from understudy.data.demonstrations import ROW_GROUPS, ROWS, Demonstrations
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.layout import ROW_GROUPS, ROWS
 from understudy.types import Group, Spec, UserError, require
 
 
@@ -135,76 +136,84 @@ def concatenate(parts: Sequence[Demonstrations]) -> Demonstrations:
     first = parts[0]
     if len(parts) == 1:
         return first
-    capacities = {g.name: max(_agents(p, g.name) for p in parts) for g in first.spec.groups}
-    spec = _with_agents(first.spec, capacities)
+    capacities = {g.name: max(p.spec[g.name].agents for p in parts) for g in first.spec.groups}
     horizons = [p.spec.horizon for p in parts]
     spec = dataclasses.replace(
-        spec, horizon=None if None in horizons else max(h for h in horizons if h is not None)
+        _with_agents(first.spec, capacities),
+        horizon=None if None in horizons else max(h for h in horizons if h is not None),
     )
-    for p in parts[1:]:
-        mine = dataclasses.replace(_with_agents(p.spec, capacities), horizon=spec.horizon)
-        for what, a, b in (
-            ("groups", spec, mine),
-            ("rate in Hz", first.rate, p.rate),
-            ("unit", first.unit, p.unit),
-            ("intent classes", first.intent_classes, p.intent_classes),
-            ("recorded fields", _recorded(first), _recorded(p)),
-            ("surroundings", set(first.context), set(p.context)),
-        ):
-            require(a == b, f"expected sets of the same {what} to join, found {a} and {b}")
-
-    changes: dict[str, Any] = {}
-    for name in ROW_GROUPS:
-        if name in _recorded(first):
-            changes[name] = {
-                g: np.concatenate([_widen(getattr(p, name)[g], n) for p in parts])
-                for g, n in capacities.items()
-            }
-    if any(p.action_known is not None for p in parts):
-        known = [p.known_actions() for p in parts]
-        changes["action_known"] = {
-            g: np.concatenate([_widen(k[g], n) for k in known]) for g, n in capacities.items()
-        }
-    for name in ROWS:
-        if any(getattr(p, name) is not None for p in parts):
-            arrays = [getattr(p, name) for p in parts]
-            changes[name] = np.concatenate(
-                [np.zeros(p.frames, bool) if a is None else a for p, a in zip(parts, arrays)]
-            )
+    for other in parts[1:]:
+        _check_alike(first, other, spec)
     offsets = np.cumsum([0, *(p.frames for p in parts)])
-    names = list(dict.fromkeys(name for p in parts for name in p.labels))
-    agent_names = list(dict.fromkeys(name for p in parts for name in p.agent_labels))
     return first.replace(
         spec=spec,
         starts=np.concatenate(
             [np.zeros(1, np.int64), *(p.starts[1:] + o for p, o in zip(parts, offsets))]
         ),
-        labels={
+        context={n: np.concatenate([p.context[n] for p in parts]) for n in first.context},
+        licence="; ".join(dict.fromkeys(p.licence for p in parts if p.licence)),
+        **_joined_rows(parts, capacities),
+        **_joined_labels(parts, capacities),
+    )
+
+
+def _check_alike(first: Demonstrations, other: Demonstrations, spec: Spec) -> None:
+    agents = {group.name: group.agents for group in spec.groups}
+    mine = dataclasses.replace(_with_agents(other.spec, agents), horizon=spec.horizon)
+    for what, a, b in (
+        ("groups", spec, mine),
+        ("rate in Hz", first.rate, other.rate),
+        ("unit", first.unit, other.unit),
+        ("intent classes", first.intent_classes, other.intent_classes),
+        ("recorded fields", sorted(_recorded(first)), sorted(_recorded(other))),
+        ("surroundings", sorted(first.context), sorted(other.context)),
+    ):
+        require(a == b, f"expected sets of the same {what} to join, found {a} and {b}")
+
+
+def _joined_rows(parts: Sequence[Demonstrations], agents: Mapping[str, int]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in ROW_GROUPS:
+        if name in _recorded(parts[0]):
+            fields[name] = {
+                g: np.concatenate([_widen(getattr(p, name)[g], n) for p in parts])
+                for g, n in agents.items()
+            }
+    if any(p.action_known is not None for p in parts):
+        known = [p.known_actions() for p in parts]
+        fields["action_known"] = {
+            g: np.concatenate([_widen(k[g], n) for k in known]) for g, n in agents.items()
+        }
+    for name in ROWS:
+        arrays = [getattr(p, name) for p in parts]
+        if any(array is not None for array in arrays):
+            fields[name] = np.concatenate(
+                [np.zeros(p.frames, bool) if a is None else a for p, a in zip(parts, arrays)]
+            )
+    return fields
+
+
+def _joined_labels(parts: Sequence[Demonstrations], agents: Mapping[str, int]) -> dict[str, Any]:
+    names = dict.fromkeys(name for p in parts for name in p.labels)
+    agent_names = dict.fromkeys(name for p in parts for name in p.agent_labels)
+    return {
+        "labels": {
             n: np.concatenate([p.labels.get(n, np.full(p.episodes, "")) for p in parts])
             for n in names
         },
-        agent_labels={
+        "agent_labels": {
             n: {
-                g.name: np.concatenate(
-                    [_widen(_label(p, n, p.spec[g.name]), capacities[g.name]) for p in parts]
-                )
-                for g in first.spec.groups
+                g: np.concatenate([_widen(_label(p, n, p.spec[g]), size) for p in parts])
+                for g, size in agents.items()
             }
             for n in agent_names
         },
-        context={n: np.concatenate([p.context[n] for p in parts]) for n in first.context},
-        licence="; ".join(dict.fromkeys(p.licence for p in parts if p.licence)),
-        **changes,
-    )
+    }
 
 
 def _recorded(d: Demonstrations) -> set[str]:
     free = {"action_known", "terminated", "truncated"}
     return {n for n in (*ROW_GROUPS, *ROWS) if n not in free and getattr(d, n) is not None}
-
-
-def _agents(d: Demonstrations, group: str) -> int:
-    return d.spec[group].agents
 
 
 def _with_agents(spec: Spec, agents: Mapping[str, int]) -> Spec:

@@ -189,14 +189,16 @@ def rows(demonstrations: Demonstrations) -> Rows:
     """Return the arrays `gather` reads; nothing is copied."""
     last = np.zeros(demonstrations.frames, bool)
     last[demonstrations.starts[1:] - 1] = True
-    names = ("features", "alive", "actions", "action_known", "rewards", "legal", "intents")
-    mappings = {n: getattr(demonstrations, n) for n in names}
+    names = ("actions", "action_known", "rewards", "legal", "intents")
+    optional = {n: getattr(demonstrations, n) for n in names}
     return Rows(
+        features=dict(demonstrations.features),
+        alive=dict(demonstrations.alive),
         last=last,
         state=demonstrations.state,
         terminated=demonstrations.terminated,
         truncated=demonstrations.truncated,
-        **{n: None if m is None else dict(m) for n, m in mappings.items()},
+        **{n: None if m is None else dict(m) for n, m in optional.items()},
     )
 
 

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from understudy.data import columns, episodes, scratch
-from understudy.data.demonstrations import ROW_GROUPS, Demonstrations
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.layout import ROW_GROUPS, shapes
 from understudy.data.writer import FORMAT, VERSION, Writer, checksum, row_bytes
 from understudy.types import ActionSpec, Group, Spec, UserError, require
 
@@ -61,7 +62,7 @@ def load(folder: str | os.PathLike[str], *, resident_bytes: int = RESIDENT_BYTES
     mapped = row_bytes(spec, fields) * rows > resident_bytes
     arrays = {
         name: scratch.empty(shape, dtype, mapped=mapped)
-        for name, (shape, dtype) in columns.shapes(spec, fields, rows).items()
+        for name, (shape, dtype) in shapes(spec, fields, rows).items()
     }
     common = {
         "spec": spec,

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from understudy.data import columns, episodes
-from understudy.data.demonstrations import ROW_GROUPS, ROWS, Demonstrations
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.layout import ROW_GROUPS, ROWS, shapes
 from understudy.data.regroup import concatenate
 from understudy.data.statistics import Accumulator, to_json
 from understudy.types import Spec, UserError, require
@@ -215,18 +216,15 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 def row_bytes(spec: Spec, fields: tuple[str, ...]) -> int:
     """Memory one row takes."""
     return sum(
-        math.prod(shape) * dtype.itemsize
-        for shape, dtype in columns.shapes(spec, fields, 1).values()
+        math.prod(shape) * dtype.itemsize for shape, dtype in shapes(spec, fields, 1).values()
     )
 
 
 def _parquet(table: pa.Table) -> memoryview:
     sink = io.BytesIO()
     text = [n for n in table.column_names if n.startswith(("label/", "agent/"))]
-    pq.write_table(
-        table, sink, compression="zstd", compression_level=1, use_dictionary=text or False,
-        write_statistics=["episode"],
-    )  # fmt: skip
+    options: dict[str, Any] = {"use_dictionary": text or False, "write_statistics": ["episode"]}
+    pq.write_table(table, sink, compression="zstd", compression_level=1, **options)
     return sink.getbuffer()
 
 
