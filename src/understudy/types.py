@@ -23,6 +23,7 @@ from typing import (
 )
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
@@ -182,7 +183,9 @@ class Group:
     action: ActionSpec | None = None
     """None for a track: somebody acted, nobody wrote down how."""
     sees: tuple[str, ...] = ()
-    """Earlier groups whose action of this step is appended to this group's observation."""
+    """Earlier groups whose action of this step this group observes. An env cannot know it when it
+    observes, so stored features have `observation` columns and a policy appends the actions with
+    `tree.with_seen`; a seen group has a fixed number of agents."""
     features: tuple[str, ...] = ()
     """Names of the features, if known: ``("x", "y")``."""
 
@@ -214,6 +217,13 @@ class Spec:
             if group.name == name:
                 return group
         raise UserError(f"expected one of the groups {list(self.names)}, found {name!r}")
+
+    def inputs(self, name: str) -> int:
+        """Columns of `tree.with_seen`: a group's features and the actions of all it sees."""
+        seen = [self[other] for other in self[name].sees]
+        return self[name].observation + sum(
+            group.agents * group.action.size for group in seen if group.action
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -422,9 +432,12 @@ class Algorithm(Protocol):
     """Hyper-parameters and pure functions.
 
     It makes one or more of ``policy(state, mode)``, ``generator(state)``, ``world(state)``.
-    Optional: ``prepare(demonstrations) -> demonstrations``, called once on the host before
-    training, evaluation and generation (labels); ``window``, rows per training window;
-    ``batch``, windows or envs per update; ``rollout``, env steps per update.
+    With demonstrations it has ``window``, rows per training window, and ``batch``, windows per
+    update; with an env ``envs``, games side by side, and ``rollout``, env steps of each per update.
+    Optional: ``resolve(demonstrations) -> algorithm``, called once before ``init`` to fill in what
+    depends on the training split; ``prepare(demonstrations) -> demonstrations``, called on the host
+    before training, evaluation and generation (labels); ``presence``, ``"throughout"`` or
+    ``"any"``, which agents belong to a window; ``steps``, how long to train by default.
     """
 
     needs: ClassVar[frozenset[str]]

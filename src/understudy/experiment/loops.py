@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 from understudy import tree
 from understudy.data import sampling
 from understudy.data.feed import Feed, Source
+from understudy.data.replay import Replay
 from understudy.envs import rollout
 from understudy.types import Batch, Metrics, Spec, Statistics, Window, record
 
@@ -38,8 +39,8 @@ class Carry:
     """Of the algorithm."""
     diverged: Int[Array, " seeds"]
     """Update, counted over all stages, whose result was not finite; -1 for a seed that is well."""
-    actors: rollout.Actor | None = None
-    """Env states, observations and memories of a JAX env."""
+    actors: Any = None
+    """What each seed's batch is made from: a `rollout.Actor` of a JAX env, or nothing."""
 
 
 class Parts(NamedTuple):
@@ -92,7 +93,9 @@ def initialise(
     algorithm: Any, statistics: Statistics | None, keys: Key[Array, " seeds"], *, spec: Spec
 ) -> Any:
     """States ``[seeds, ...]``, in a program of their own."""
-    return over_seeds(lambda key: algorithm.init(spec, statistics, key), keys)
+    states = over_seeds(lambda key: algorithm.init(spec, statistics, key), keys)
+    # a weak type would not survive a checkpoint, and the resumed program would be another one
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), states)
 
 
 @functools.partial(jax.jit, static_argnames=("env_rest", "envs"))
@@ -195,7 +198,7 @@ def chunk(
 
 
 def _is_replay(node: Any) -> bool:
-    return isinstance(node, ())
+    return isinstance(node, Replay)
 
 
 def _learned(state: Any) -> Any:

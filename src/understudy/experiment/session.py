@@ -158,7 +158,7 @@ class _Part:
             })  # fmt: skip
         keys = session.keys(self.number, loops.UPDATE)
         if stage.online and isinstance(session.env, HostEnv):
-            return hosted.Hosted(stage, session.env, feed, keys, session.seed)
+            return hosted.Hosted(stage, self.number, session.env, feed, keys, session.seed)
         return loops.Compiled(stage, session.env if stage.online else None, feed, keys)
 
     def _sheet(self) -> Any:
