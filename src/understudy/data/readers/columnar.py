@@ -48,6 +48,7 @@ class Table:
     def __init__(self, path: Path, headless: Sequence[str] = ()) -> None:
         """Open `path`; `headless` names the columns of a text without a header."""
         self.path = path
+        self.rows: int | None = None  # known with the first column
         data = files.content(path)
         with files.reading(path, "a table", DAMAGE):
             if data[:4] == b"PAR1":
@@ -99,7 +100,13 @@ class Table:
             column.validate(full=True)
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
-            return column
+        self.rows = len(column) if self.rows is None else self.rows
+        require(
+            len(column) == self.rows,
+            f"expected {self.rows} rows in column {name!r} of {self.path}, found {len(column)}; "
+            "fetch the file again",
+        )
+        return column
 
     def numbers(self, columns: Iterable[str]) -> Float[np.ndarray, " rows"]:
         """The mean of columns as numbers; NaN where empty.
