@@ -62,7 +62,10 @@ def require(condition: Any, message: str) -> None:
     Raises:
         UserError: when `condition` is concrete and false.
     """
-    if not isinstance(condition, jax.core.Tracer) and not bool(np.all(condition)):
+    if isinstance(condition, jax.core.Tracer):
+        return
+    arrays = isinstance(condition, np.ndarray | np.generic | jax.Array)
+    if not (np.all(condition) if arrays else condition):
         raise UserError(message)
 
 
