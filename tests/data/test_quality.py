@@ -4,7 +4,7 @@ from small_sets import everything, tracks
 
 from understudy.data import boids, check
 from understudy.data.demonstrations import Demonstrations, Splits
-from understudy.data.quality import check_leaks
+from understudy.data.quality import check_leaks, check_splits
 from understudy.types import Group, Spec
 
 
@@ -129,6 +129,16 @@ def test_leaks_between_splits_by_name_by_content_and_by_game():
     (finding,) = check_leaks(by_episode)
     assert (finding.level, finding.episodes) == ("warning", ("g1",))
     assert finding.message.endswith("(g1); split by game")
+
+
+def test_the_parts_of_a_split_are_checked_one_by_one():
+    d = walks()
+    noise = np.random.default_rng(1).uniform(0, 50, d.features["player"].shape).astype("f4")
+    bad = d.replace(features={"player": noise})
+    found = check_splits(Splits(d[:3], bad[2:4], d[4:]))
+    assert [f.name for f in found] == ["noise", "noise", "leaks", "leaks"]
+    assert found[0].message.startswith("validation: positions of group 'player' jump about")
+    assert found[2].episodes == ("e2",)
 
 
 def test_sets_without_positions_are_looked_at_too():

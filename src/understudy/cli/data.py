@@ -87,14 +87,17 @@ class Check(console.Verb):
         from understudy.data import quality
 
         parts = load_parts(self.folder)
-        whole = next(iter(parts.values())) if len(parts) == 1 else _together(list(parts.values()))
-        findings = quality.check(whole, None if len(parts) == 1 else _splits(parts))
+        if "all" in parts:
+            findings = quality.check(parts["all"])
+        else:
+            findings = quality.check_splits(_splits(parts))
+        episodes = sum(part.episodes for part in parts.values())
         errors = sum(finding.level == "error" for finding in findings)
         if self.json:
             console.show_json(
                 {
                     "folder": str(self.folder),
-                    "episodes": whole.episodes,
+                    "episodes": episodes,
                     "errors": errors,
                     "findings": [dataclasses.asdict(finding) for finding in findings],
                 }
@@ -102,9 +105,7 @@ class Check(console.Verb):
             return 2 if errors else 0
         for finding in findings:
             console.show(f"{finding.level}: {finding.name}: {finding.message}")
-        console.show(
-            f"{whole.episodes:,} episodes, {errors} errors, {len(findings) - errors} warnings"
-        )
+        console.show(f"{episodes:,} episodes, {errors} errors, {len(findings) - errors} warnings")
         return 2 if errors else 0
 
 
@@ -199,12 +200,6 @@ def load_parts(folder: Path) -> dict[str, Any]:
     if names and not (folder / "meta.json").exists():
         return {name: store.load(folder / name) for name in names}
     return {"all": store.load(folder)}
-
-
-def _together(parts: list[Any]) -> Any:
-    from understudy.data.regroup import concatenate
-
-    return concatenate(parts)
 
 
 def _splits(parts: dict[str, Any]) -> Any:

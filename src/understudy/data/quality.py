@@ -76,6 +76,15 @@ def check(demonstrations: Demonstrations, splits: Splits | None = None) -> list[
     return findings
 
 
+def check_splits(splits: Splits) -> list[Finding]:
+    """Check every part by itself, and look for leaks between them; messages name the part."""
+    findings = []
+    for name, part in splits._asdict().items():
+        for finding in check(part):
+            findings.append(dataclasses.replace(finding, message=f"{name}: {finding.message}"))
+    return findings + check_leaks(splits)
+
+
 def check_leaks(splits: Splits) -> list[Finding]:
     """Look for episodes and games that are in more than one part."""
     rules: tuple[tuple[Literal["error", "warning"], str, list[str], str], ...] = (

@@ -41,7 +41,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype, *, mapped: bool) -> np.ndarra
         if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             raise
         raise UserError(
-            f"expected {size / 1e9:.1f} GB of scratch space in {folder}, found the disk full; "
+            f"expected {size / 1e6:,.1f} MB of scratch space in {folder}, found the disk full; "
             "free some space or point TMPDIR at a larger disk"
         ) from error
 
