@@ -49,8 +49,9 @@ class Adversarial:
         def loss(w):
             expert = jax.nn.softplus(-self.scores(w, real.observation, real.action))
             known = real.action_known["agents"]
+            real_rows = known.sum().astype(jnp.float32)
             ours = jax.nn.softplus(self.scores(w, fake.observation, fake.action))
-            return jnp.sum(jnp.where(known, expert, 0.0)) / known.sum() + ours.mean()
+            return jnp.sum(jnp.where(known, expert, 0.0)) / real_rows + ours.mean()
 
         value, slope = jax.value_and_grad(loss)(state.discriminator)
         weights = state.discriminator - self.rate * slope

@@ -19,7 +19,7 @@ def policy():
 
 
 def test_a_policy_plays_with_more_agents_than_it_was_trained_on(goes_on):
-    run = goes_on(Reinforce(), steps=4 * 12, make_env=Home)
+    run = goes_on(Reinforce(), steps=8 * 12, make_env=Home)
     for agents in (1, 2, 5):
         returns = episode_returns(run.policy(), Home(agents=agents), episodes=3, seed=0)
         assert returns["agents"].shape == (3, agents)
@@ -43,6 +43,8 @@ def test_a_policy_that_looks_at_padding_is_found_out(policy):
             actions, memory = policy.act(observation, memory, key)
             count = jnp.float32(observation.alive["agents"].shape[0])
             return {"agents": actions["agents"] + count}, memory
+
+        log_prob = staticmethod(policy.log_prob)
 
     _, observation = Home(agents=3, capacity=4).reset(jax.random.key(1))
     with pytest.raises(UserError, match="padding"):
