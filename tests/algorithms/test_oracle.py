@@ -18,6 +18,7 @@ import pytest
 
 from understudy.algorithms import presets
 from understudy.algorithms.intents import IntentVRNN
+from understudy.networks.frames import Frames
 from understudy.types import Group, Observation, Spec, Statistics, Window
 
 LATENT_FLOOR = 1e-3
@@ -335,7 +336,17 @@ PARTICLES = 2
 
 
 def fresh(algorithm: Any) -> Any:
-    return jax.jit(lambda: algorithm.init(SPEC, statistics(), jax.random.key(1)))()
+    """A state with random weights, biases too; nothing is compiled to draw them."""
+    shapes = jax.eval_shape(lambda: algorithm.init(SPEC, statistics(), jax.random.key(0)))
+    random = np.random.default_rng(1)
+
+    def draw(leaf: Any) -> Any:
+        if leaf.dtype != jnp.float32:
+            return jnp.ones(leaf.shape, leaf.dtype)
+        return jnp.asarray(random.normal(0.0, 0.4, leaf.shape), jnp.float32)
+
+    frames = Frames.of(statistics(), "team", velocity=algorithm.velocity, output=algorithm.output)
+    return dataclasses.replace(jax.tree.map(draw, shapes), frames=frames)
 
 
 @eqx.filter_jit
