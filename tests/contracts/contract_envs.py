@@ -31,7 +31,9 @@ class Home:
         return Observation({"agents": jnp.where(alive, place, 0.0)[:, None]}, {"agents": alive})
 
     def reset(self, key):
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.spec.groups[0].agents))
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(
+            jnp.arange(self.spec.groups[0].agents)
+        )
         place = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-2.0, maxval=2.0))(keys)
         return (place, jnp.zeros((), jnp.int32)), self.observe(place)
 

@@ -100,7 +100,8 @@ def check_observation(spec: Spec, observation: Observation) -> None:
     for group in spec.groups:
         features, alive = observation.features[group.name], observation.alive[group.name]
         require(
-            features.shape == (group.agents, group.observation) and alive.shape == features.shape[:1],
+            features.shape == (group.agents, group.observation)
+            and alive.shape == features.shape[:1],
             f"expected features {(group.agents, group.observation)} and as many alive agents of "
             f"group {group.name!r}, found {features.shape} and {alive.shape}",
         )

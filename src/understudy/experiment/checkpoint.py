@@ -72,11 +72,11 @@ def load(path: Path, like: T, part: str = "") -> T:
     arrays = {n.removeprefix(part): a for n, a in arrays.items() if n.startswith(part)}
     places, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(place) for place, _ in places]
+    lacking, extra = sorted(set(names) - set(arrays)), sorted(set(arrays) - set(names))
     require(
-        set(names) == set(arrays),
-        f"{path} was written for another structure: it lacks {sorted(set(names) - set(arrays))[:3]} "
-        f"and has {sorted(set(arrays) - set(names))[:3]} too many; use the configuration it was "
-        "written with",
+        not lacking and not extra,
+        f"{path} was written for another structure: it lacks {lacking[:3]} and has {extra[:3]} too "
+        "many; use the configuration it was written with",
     )
     leaves = []
     for name, (_, expected) in zip(names, places, strict=True):

@@ -99,12 +99,19 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def metrics(folder: Path, upto: int | None = None) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl`` (up to a step); a torn last line is left out."""
+    """Return the lines of ``metrics.jsonl`` (up to a step); a torn last line is left out.
+
+    Raises:
+        UserError: if a line is damaged.
+    """
     path = folder / METRICS
     if not path.exists():
         return []
     lines = path.read_text().split("\n")[:-1]
-    rows = [json.loads(line) for line in lines]
+    try:
+        rows = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}; restore it from a copy") from error
     return [row for row in rows if upto is None or row["step"] <= upto]
 
 

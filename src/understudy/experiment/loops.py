@@ -16,8 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from understudy import tree
-from understudy.data import sampling
-from understudy.data.feed import Feed, Source
+from understudy.data.feed import Feed
 from understudy.data.replay import Replay
 from understudy.envs import rollout
 from understudy.types import Batch, Metrics, Spec, Statistics, Window, record
@@ -67,8 +66,6 @@ class Parts(NamedTuple):
 class Sizes(NamedTuple):
     """What decides the shape of the program, and is static."""
 
-    batch: int
-    """Windows per update; 0 if a step takes none."""
     envs: int
     """Envs per seed; 0 without a JAX env."""
     rollout: int
@@ -150,7 +147,7 @@ def update(
 def chunk(
     algorithm: Any,
     carry: Carry,
-    data: Source | Window | None,
+    windows: Window | None,
     env_arrays: Any,
     keys: Key[Array, " seeds"],
     first: tuple[Any, Any],
@@ -164,12 +161,14 @@ def chunk(
     Args:
         algorithm: hyper-parameters; floats are traced.
         carry: donated.
-        data: what to take windows from, or the windows ``[length, batch, time, ...]``.
+        windows: of each update, ``[length, batch, time, ...]``. They come from outside for
+            resident sets too: gathered inside, the update would be fused with the gathering, and
+            differ from a streamed one in the last bit.
         env_arrays: of `Parts`.
         keys: for updates, one per seed.
         first: the first step in its stage, and the updates of the stages before.
         env_rest: of `Parts`.
-        sizes: batch, envs, rollout.
+        sizes: envs, rollout.
         length: updates.
     """
     env = Parts(env_arrays, env_rest).whole()
@@ -177,10 +176,6 @@ def chunk(
 
     def body(carry: Carry, x: tuple[Any, Any]) -> tuple[Carry, SeedMetrics]:
         step, window = x
-        if isinstance(data, Source):
-            total = data.windows.start.shape[0]
-            indices = sampling.sample(data.key, step, batch=sizes.batch, total=total)
-            window = sampling.gather(data.rows, data.windows, indices)
 
         def batches(state: Any, actor: Any, key: Any) -> tuple[Batch, Any]:
             if actor is None:
@@ -192,8 +187,7 @@ def chunk(
         return update(algorithm, carry, batches, step, offset, keys)
 
     steps = step_first + jnp.arange(length, dtype=jnp.int32)
-    streamed = data if isinstance(data, Window) else None
-    carry, metrics = jax.lax.scan(body, carry, (steps, streamed))
+    carry, metrics = jax.lax.scan(body, carry, (steps, windows))
     return carry, {name: values.mean(0) for name, values in metrics.items()}
 
 
@@ -226,21 +220,16 @@ class Compiled:
         self.stage, self.feed, self.keys = stage, feed, keys
         self.env = Parts.of(env)
         self.sizes = Sizes(
-            batch=0 if feed is None else feed.batch,
             envs=0 if env is None else algorithm.envs,
             rollout=0 if env is None else algorithm.rollout,
         )
 
     def advance(self, carry: Carry, step: int, length: int) -> tuple[Carry, Any]:
         """Do `length` updates from `step` on; return the mean of each metric, per seed."""
-        data = None
-        if self.feed is not None:
-            resident = self.feed.resident
-            data = self.feed.source if resident else self.feed.chunk(step, length)
         return chunk(
             self.stage.algorithm,
             carry,
-            data,
+            None if self.feed is None else self.feed.chunk(step, length),
             self.env.arrays,
             self.keys,
             (jnp.int32(step), jnp.int32(self.stage.offset)),

@@ -16,7 +16,7 @@ from understudy.data.demonstrations import Demonstrations
 from understudy.data.feed import Feed, feed
 from understudy.data.sampling import Windows, windows
 from understudy.experiment import config, loops
-from understudy.types import Spec, require
+from understudy.types import Spec, UserError, require
 
 
 class Source(NamedTuple):
@@ -92,11 +92,12 @@ def reopen(
     if kept is None:
         require(given is None, f"the run was begun without {what}; resume it without")
         return None
-    require(
-        given is not None or kept["path"] is not None,
-        f"the run was begun with {what} in memory, expected the same {what} to resume; give them",
-    )
-    source = read(kept["path"] if given is None else given, resident_bytes)
+    again = kept["path"] if given is None else given
+    if again is None:
+        raise UserError(
+            f"the run was begun with {what} in memory, expected the same {what} to resume; give it"
+        )
+    source = read(again, resident_bytes)
     require(
         source.checksum == kept["checksum"],
         f"expected the {what} the run was begun with ({kept['episodes']} episodes, "
@@ -125,10 +126,26 @@ def cut(algorithm: Any, demonstrations: Demonstrations) -> Material:
     return Material(demonstrations, found, dataclasses.replace(demonstrations.spec, groups=groups))
 
 
+def check_fit(windows: Spec, trained: Spec) -> None:
+    """See that windows hold the agents that the networks are made for.
+
+    Raises:
+        UserError: naming the group that differs.
+    """
+    for group in trained.groups:
+        found = windows[group.name]
+        require(
+            (found.agents, found.observation) == (group.agents, group.observation),
+            f"expected windows with {group.agents} agents x {group.observation} features in group "
+            f"{group.name!r}, found {found.agents} x {found.observation}; give all stages and the "
+            "env the same agents",
+        )
+
+
 def make_feed(
     algorithm: Any, material: Material, *, seed: int, stage: int, resident_bytes: int
 ) -> Feed:
-    """Feed windows in an order drawn from the run's first seed and the stage; all seeds share it."""
+    """Feed windows in an order that the first seed and the stage decide; all seeds share it."""
     key = loops.seed_keys(seed, 1, stage, loops.DATA)[0]
     return feed(
         material.demonstrations,

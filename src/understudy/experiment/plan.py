@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from understudy.algorithms.stages import Stages
-from understudy.types import Env, HostEnv, require
+from understudy.types import Env, HostEnv, UserError, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +72,11 @@ def stretch(algorithm: Any, steps: int | None) -> Stages:
     if isinstance(algorithm, Stages):
         return algorithm if steps is None else algorithm.scaled(steps)
     steps = getattr(algorithm, "steps", None) if steps is None else steps
-    require(
-        steps is not None,
-        f"expected a number of steps to train {type(algorithm).__name__}, found none; give steps=",
-    )
+    if steps is None:
+        raise UserError(
+            f"expected a number of steps to train {type(algorithm).__name__}, found none; "
+            "give steps="
+        )
     require(steps > 0, f"expected steps above 0, found {steps}")
     return Stages(((algorithm, steps),), handover="fresh")
 
@@ -137,7 +138,7 @@ def envs_of(algorithm: Any, env: Any, seeds: int) -> int:
         return algorithm.envs
     require(
         env.envs % seeds == 0,
-        f"expected a host env whose number of envs is a multiple of {seeds} seeds, found {env.envs}",
+        f"expected a host env with a multiple of {seeds} games, one share per seed, found {env.envs}",
     )
     return env.envs // seeds
 

@@ -20,7 +20,7 @@ from understudy.algorithms.stages import HANDOVERS
 from understudy.experiment import checkpoint, folder, hosted, loops, material, run, validation
 from understudy.experiment.plan import Stage, TrainOptions
 from understudy.experiment.trackers import Tracker
-from understudy.types import HostEnv, Spec, Statistics, require
+from understudy.types import HostEnv, Spec, Statistics
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -140,11 +140,7 @@ class _Part:
         feed = None
         if "demonstrations" in stage.algorithm.needs and session.training is not None:
             cut = material.cut(stage.algorithm, session.training.demonstrations)
-            require(
-                cut.spec == session.spec or stage.online,
-                f"expected windows with the groups {session.spec.groups}, found {cut.spec.groups}; "
-                "give all stages windows with the same agents",
-            )
+            material.check_fit(cut.spec, session.spec)
             feed = material.make_feed(
                 stage.algorithm,
                 cut,

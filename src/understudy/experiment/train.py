@@ -150,12 +150,12 @@ def _resolve(algorithm: Any, demonstrations: Demonstrations) -> Any:
 
 
 def _spec(stages: Stages, env: Any, training: material.Source | None) -> Spec:
-    """The env's spec, or that of the windows where there is no env.
+    """The env's spec, or that of the windows where no stage acts.
 
     Raises:
         UserError: when demonstrations and env describe their agents differently.
     """
-    if env is None:
+    if not any("env" in algorithm.needs for algorithm, _ in stages.stages):
         assert training is not None
         return material.cut(stages.stages[0][0], training.demonstrations).spec
     if training is not None:

@@ -15,7 +15,7 @@ from understudy.experiment.material import Material
 from understudy.types import Spec, Statistics, Window
 
 BOUNDS = ("elbo", "elbo_given_intents", "intents")
-"""The first of these that a generator reports decides which checkpoint is best; higher is better."""
+"""The first of these that a generator reports chooses the best checkpoint; higher is better."""
 
 
 def scores(algorithm: Any, spec: Spec, statistics: Statistics | None) -> bool:
