@@ -354,6 +354,22 @@ def test_other_groups_get_class_zero():
     assert ball.intents["ball"][0, 0] == 66
 
 
+def test_positions_are_the_features_named_x_and_y():
+    d = one_track((9, 9), (30, 9))
+    speeds = np.full((2, 1, 2), 99, np.float32)
+    wide = d.replace(
+        spec=Spec((Group("player", 1, 4, features=("vx", "vy", "x", "y")),)),
+        features={"player": np.concatenate([speeds, d.features["player"]], axis=-1)},
+    )
+    assert labels_of(wide, Cells(COURT))[:, 0].tolist() == [11, 61]
+    assert Grid().resolve(wide, "player").corners == ((9.0, 8.5), (30.0, 9.5))
+    ticks = d.replace(
+        spec=Spec((Group("player", 1, 1),)), features={"player": d.features["player"][..., :1]}
+    )
+    with pytest.raises(UserError, match="two coordinates"):
+        label(ticks, Cells(COURT))
+
+
 def left_half(track, rate, alive):
     return (track[..., 0] < 22.5).astype(np.int32)
 

@@ -4,7 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from understudy.functional.scores import agent_energy_score, diversity, energy_score
+from understudy.functional import scores
+
+energy_score = jax.jit(scores.energy_score)
+agent_energy_score = jax.jit(scores.agent_energy_score)
+diversity = jax.jit(scores.diversity)
 
 ONE = jnp.array([True])
 

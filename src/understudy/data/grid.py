@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from understudy.data.positions import xy
 from understudy.types import UserError, hyperparameters, require
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Grid:
     def resolve(self, demonstrations: Demonstrations, group: str) -> Grid:
         """Fill in unknown corners: the common ``bounds`` of the episodes, else what is visited.
 
+        A direction in which nobody ever moved is made one unit wide.
+
         Args:
             demonstrations: the training split; context ``bounds`` is ``[episodes, 2, 2]``, low
                 and high corner.
@@ -120,8 +123,11 @@ class Grid:
             low, high = np.asarray(bounds[0], np.float64)
         else:
             alive = np.asarray(demonstrations.alive[group])
-            visited = np.asarray(demonstrations.features[group][..., :2])[alive]
+            columns = list(xy(demonstrations.spec[group]))
+            visited = np.asarray(demonstrations.features[group])[alive][:, columns]
             low, high = visited.min(0).astype(np.float64), visited.max(0).astype(np.float64)
+            flat = high <= low
+            low, high = low - 0.5 * flat, high + 0.5 * flat
         return dataclasses.replace(
             self,
             low=(float(low[0]), float(low[1])),

@@ -136,7 +136,7 @@ def label(demonstrations: Demonstrations, rule: Rule, group: str | None = None) 
     """Write the intents of a group, each episode from its full track.
 
     Args:
-        demonstrations: positions are the first two features of the group.
+        demonstrations: with positions, see `understudy.data.positions.xy`.
         rule: resolved on the training split; one that still lacks something is resolved on these
             demonstrations, so give a resolved one for validation and test.
         group: the first group of the spec if None. Agents of other groups get class 0, which means
@@ -150,8 +150,6 @@ def label(demonstrations: Demonstrations, rule: Rule, group: str | None = None) 
             has the wrong shape, type or range.
     """
     name = demonstrations.spec.names[0] if group is None else group
-    size = demonstrations.spec[name].observation
-    require(size >= 2, f"expected positions x, y in group {name!r}, found {size} features")
     rule = rule.resolve(demonstrations, name)
     intents = {
         g.name: np.zeros((demonstrations.frames, g.agents), np.int32)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from understudy.data.demonstrations import Demonstrations
+from understudy.data.positions import xy
 
 CELLS = 2**16
 """Agent-rows of a batch: small enough for the processor's cache, large enough to vectorise."""
@@ -30,12 +31,16 @@ def padded(demonstrations: Demonstrations, group: str, *, cells: int = CELLS) ->
     """Go through all episodes, shortest first, each exactly once.
 
     Args:
-        demonstrations: positions are the first two features.
+        demonstrations: with positions, see `understudy.data.positions.xy`.
         group: whose.
         cells: most agent-rows of a batch, though at least one episode.
+
+    Raises:
+        UserError: the group has no positions.
     """
     lengths, starts = demonstrations.lengths, demonstrations.starts[:-1]
     features, alive = demonstrations.features[group], demonstrations.alive[group]
+    columns = list(xy(demonstrations.spec[group]))
     order = np.argsort(lengths, kind="stable")
     begin, slots = 0, alive.shape[1]
     while begin < len(order):
@@ -50,7 +55,7 @@ def padded(demonstrations: Demonstrations, group: str, *, cells: int = CELLS) ->
             episodes=episodes,
             rows=rows,
             inside=inside,
-            track=np.asarray(features[rows][..., :2]),
+            track=np.asarray(features[rows][..., columns]),
             alive=np.asarray(alive[rows]) & inside[..., None],
         )
         begin = end
