@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from understudy.data.positions import xy
+from understudy.data.padding import padded
 from understudy.types import UserError, hyperparameters, require
 
 if TYPE_CHECKING:
@@ -122,10 +122,14 @@ class Grid:
         if bounds is not None and np.all(bounds == bounds[:1]):
             low, high = np.asarray(bounds[0], np.float64)
         else:
-            alive = np.asarray(demonstrations.alive[group])
-            columns = list(xy(demonstrations.spec[group]))
-            visited = np.asarray(demonstrations.features[group])[alive][:, columns]
-            low, high = visited.min(0).astype(np.float64), visited.max(0).astype(np.float64)
+            ends = [
+                (visited.min(0), visited.max(0))
+                for batch in padded(demonstrations, group)
+                if len(visited := batch.track[batch.alive])
+            ]
+            require(ends, f"expected group {group!r} somewhere, found nobody; give the corners")
+            low = np.min([e[0] for e in ends], axis=0).astype(np.float64)
+            high = np.max([e[1] for e in ends], axis=0).astype(np.float64)
             flat = high <= low
             low, high = low - 0.5 * flat, high + 0.5 * flat
         return dataclasses.replace(
