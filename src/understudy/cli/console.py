@@ -124,10 +124,12 @@ def progress(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
         TextColumn("{task.fields[metrics]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
-        task = bar.add_task("compiling", total=None, pace="", metrics="")
+        tasks: list[Any] = []
         begun: list[tuple[float, int]] = []
 
         def draw(event: dict[str, Any]) -> None:
+            if not tasks:
+                tasks.append(bar.add_task("compiling", total=None, pace="", metrics=""))
             if event["event"] == "data":
                 skipped = event["skipped"]
                 short = f"; {len(skipped)} episodes shorter than a window" if skipped else ""
@@ -136,7 +138,7 @@ def progress(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
                 begun.append((time.monotonic(), event["step"]))
                 stages, step = event.get("stages", 1), event["step"]
                 bar.update(
-                    task,
+                    tasks[0],
                     description=f"stage {event['stage'] + 1}/{stages}"
                     if stages > 1
                     else "training",
@@ -147,7 +149,9 @@ def progress(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
                 )
 
             elif event["event"] == "end":
-                bar.update(task, description="done", completed=event["step"], total=event["steps"])
+                bar.update(
+                    tasks[0], description="done", completed=event["step"], total=event["steps"]
+                )
 
         try:
             yield draw
