@@ -22,7 +22,7 @@ PLAIN = Options(baselines=False, particles=2)
 @pytest.fixture(scope="module", autouse=True)
 def compiled_quickly():
     """Speed of the compiler matters here, not speed of the program."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.values["jax_disable_most_optimizations"]
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

@@ -39,7 +39,7 @@ class Drift(eqx.Module):
 
 
 def tracks(episodes=6, rows=30, agents=3, seed=0, *, unit="ft", games=3, gap=False):
-    """Agents that walk straight with small turns, one group; `gap`: the last agent comes and goes."""
+    """Agents that walk straight with small turns, one group; with `gap` the last one leaves."""
     rng = np.random.default_rng(seed)
     heading = rng.uniform(0, 6, (episodes, 1, agents)) + np.cumsum(
         rng.normal(0, 0.2, (episodes, rows, agents)), 1
