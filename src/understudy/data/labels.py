@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from understudy.data import scratch
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.grades import Curvature, Displacement, Speed
 from understudy.data.grid import Grid
@@ -143,7 +144,8 @@ def label(demonstrations: Demonstrations, rule: Rule, group: str | None = None) 
             nothing; so do rows in which an agent is not alive.
 
     Returns:
-        The same demonstrations with `intents` and `intent_classes`.
+        The same demonstrations with `intents` (mapped where the features are) and
+        `intent_classes`.
 
     Raises:
         UserError: an unknown group, one without positions, or a registered function whose answer
@@ -151,10 +153,12 @@ def label(demonstrations: Demonstrations, rule: Rule, group: str | None = None) 
     """
     name = demonstrations.spec.names[0] if group is None else group
     rule = rule.resolve(demonstrations, name)
-    intents = {
-        g.name: np.zeros((demonstrations.frames, g.agents), np.int32)
-        for g in demonstrations.spec.groups
-    }
+    mapped = scratch.is_mapped(demonstrations.features[name])
+    intents = {}
+    for g in demonstrations.spec.groups:
+        shape = (demonstrations.frames, g.agents)
+        intents[g.name] = scratch.empty(shape, np.dtype(np.int32), mapped=mapped)
+        intents[g.name][:] = 0
     for batch in padded(demonstrations, name):
         found = np.asarray(rule(batch.track, demonstrations.rate, batch.alive))
         _check(found, batch.alive, rule)
