@@ -20,13 +20,25 @@ from understudy.visualise.scene import Scene, scene_of
 class Plays(Protocol):
     """What a generator made of some scenes, next to what happened."""
 
-    truth: Demonstrations
-    """One episode per scene; its first `observed` rows were shown to the generator."""
-    samples: Mapping[str, Any]
-    """``{group: [scenes, samples, time, agents, obs]}``: rows after the observed ones."""
-    intents: Mapping[str, Any] | None
-    """``{group: [scenes, samples, time, agents]}`` or None."""
-    observed: int
+    @property
+    def truth(self) -> Demonstrations:
+        """One episode per scene; its first `observed` rows were shown to the generator."""
+        ...
+
+    @property
+    def samples(self) -> Mapping[str, Any]:
+        """``{group: [scenes, samples, time, agents, obs]}``: rows after the observed ones."""
+        ...
+
+    @property
+    def intents(self) -> Mapping[str, Any] | None:
+        """``{group: [scenes, samples, time, agents]}`` or None."""
+        ...
+
+    @property
+    def observed(self) -> int:
+        """Rows of each scene that were shown."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
