@@ -1,15 +1,16 @@
-"""Hierarchical generator of plays: a policy over intents, and a VRNN of each agent under its intent.
+"""Generator of plays: a policy over intents, and a VRNN of each agent under its intent.
 
 Intents g are labels that a rule gives (`understudy.data.labels`): where an agent is heading, how
 the flock behaves. Two parts, trained one after the other or together:
 
-    part "intents":  log p(g) = Σ_t Σ_k log softmax(net_k(y_t, h_t))[g_t^k],  h_{t+1} = GRU(g_t, h_t)
-    part "plays":    ELBO(x | g) = Σ_t Σ_k [ log p(u^k_{t+1} | y_t, g^k_t, z^k_t, h^k_t)
-                                           - KL(q(z^k_t | u^k_{t+1}, g^k_t, h^k_t) || p(z^k_t | g^k_t, h^k_t)) ]
+    "intents":  log p(g) = Σ_t Σ_k log softmax(net_k(y_t, h_t))[g^k_t],  h_{t+1} = GRU(g_t, h_t)
+    "plays":    ELBO(x | g) = Σ_t Σ_k log p(u_{t+1} | y_t, g_t, z_t, h_t)
+                            - KL(q(z_t | u_{t+1}, y_t, g_t, h_t) || p(z_t | y_t, g_t, h_t))
 
-Part "plays" is trained under the labels (they look into the future), so ELBO(x | g) is no bound on
-``log p(x)``; ``elbo = ELBO(x | g) + log p(g)`` bounds ``log p(x, g)`` and is what to compare.
-To sample, g is drawn at every row from the policy, which sees the past alone.
+where y_t is the scene and u, g, z, h are those of agent k. Part "plays" is trained under the
+labels, which look into the future, so ELBO(x | g) is no bound on ``log p(x)``;
+``elbo = ELBO(x | g) + log p(g)`` bounds ``log p(x, g)`` and is what to compare. To sample, g is
+drawn at every row from the policy, which sees the past alone.
 
 Source: Zhan, Zheng, Yue, Sha, Lucey, "Generating Multi-Agent Trajectories using Programmatic Weak
 Supervision", ICLR 2019 (arXiv 1803.07612), and the programs published with it.

@@ -1,4 +1,4 @@
-"""Algorithms under the names people know, at sizes for a laptop; `published_*` at sizes of papers."""
+"""Algorithms under the names people know, sized for a laptop; `published_*` as published."""
 
 from __future__ import annotations
 

@@ -32,7 +32,6 @@ Gaussian (the published program took the logarithm of std for that of the varian
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar, Literal
 
 import jax

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-Params = TypeVar("Params")
+Params = TypeVar("Params", bound=Any)
 
 
 def start(params: Any) -> optax.OptState:
@@ -42,7 +42,7 @@ def descend(
     shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
-        change, state = optax.scale_by_adam().update(gradient, state)
+        change, state = optax.scale_by_adam().update(cast(Any, gradient), state)
     return jax.tree.map(lambda p, c: p - rate * c, params, change), state, norm
 
 

@@ -66,17 +66,24 @@ class Heads(eqx.Module):
         return x
 
     def __call__(self, **inputs: Float[Array, "..."]) -> PerHead:
+        """Outputs of every head."""
         return self.rest(self.first(**inputs))
 
 
 def per_head(x: PerHead, weight: Float[Array, "heads out in"]) -> PerHead:
     """``y[..., m, b, :] = W_m x[..., m, b, :]``: one product batched over heads."""
-    return jnp.einsum("...mbi,moi->...mbo", x, weight)
+    heads, out, size = weight.shape
+    *time, _, batch, _ = x.shape
+    rows = jnp.moveaxis(x, -3, 0).reshape(heads, -1, size)
+    y = jnp.matmul(rows, jnp.swapaxes(weight, 1, 2)).reshape(heads, *time, batch, out)
+    return jnp.moveaxis(y, 0, -3)
 
 
 def common(x: Common, weight: Float[Array, "heads out in"]) -> PerHead:
     """``y[..., m, b, :] = W_m x[..., b, :]``: one product, all heads' weights side by side."""
-    return jnp.einsum("...bi,moi->...mbo", x, weight)
+    heads, out, size = weight.shape
+    y = (x.reshape(-1, size) @ weight.reshape(-1, size).T).reshape(*x.shape[:-1], heads, out)
+    return jnp.moveaxis(y, -2, -3)
 
 
 def _over(bias: Float[Array, "heads out"], x: PerHead) -> Float[Array, "*ones heads 1 out"]:

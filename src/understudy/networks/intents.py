@@ -1,4 +1,4 @@
-"""The policy over intents: what each agent is up to next, given the scene and all intents so far."""
+"""The policy over intents: what each agent is up to, given the scene and all intents before."""
 
 from __future__ import annotations
 

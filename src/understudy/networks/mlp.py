@@ -34,6 +34,7 @@ class Linear(eqx.Module):
         self.bias = jax.random.uniform(bias_key, (outputs,), minval=-bound, maxval=bound)
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:
+        """Apply to any leading axes."""
         return affine(x, self.weight, self.bias)
 
 
@@ -70,6 +71,7 @@ class MLP(eqx.Module):
         self.activation = activation
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:
+        """Apply to any leading axes."""
         return self.rest(self.layers[0](x))
 
     def rest(self, x: Float[Array, "*lead hidden"]) -> Float[Array, "*lead out"]:

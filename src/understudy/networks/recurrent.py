@@ -13,10 +13,12 @@ from jaxtyping import Array, Float, Key
 
 from understudy.networks.mlp import affine
 
-Weights: TypeAlias = dict[str, tuple[Array, Array]]
-"""Named linear maps: a weight ``[*stack, out, in]`` and a bias ``[*stack, out]``."""
+Weights: TypeAlias = dict[str, tuple[Array, Array | None]]
+"""Named linear maps: a weight ``[*stack, out, in]`` and a bias ``[*stack, out]``, if any."""
+Offsets: TypeAlias = dict[str, Array]
+"""What is added to the output of a linear map, step by step: ``[time, *stack, batch, out]``."""
 Apply: TypeAlias = Callable[[str, Array], Array]
-"""``apply(name, x)`` multiplies ``x [*stack, batch, in]`` by the weights of that name."""
+"""``apply(name, x)``: linear map of that name of ``x [*stack, batch, in]``, plus its offset."""
 
 
 def recurrence(
@@ -24,70 +26,77 @@ def recurrence(
     weights: Weights,
     carry: Any,
     inputs: Any,
-    *,
-    unroll: int = 1,
+    offsets: Offsets,
 ) -> tuple[Any, Any]:
-    """Scan ``step(apply, carry, x) -> (carry, y)`` over the leading axis of `inputs`.
+    """Scan ``step(apply, carry, x) -> (carry, y)`` over the leading axis of inputs and offsets.
 
     The value and the gradient are those of ``jax.lax.scan``, the order of the work is not.
     Differentiating a scan adds ``dWᵀ = Σ_t x_t δ_t`` one small product at a time, and reads and
     writes the whole of dW at each. Here the backward scan only stacks δ, the gradient at the
-    output of every linear map, and dW is one large product after it.
+    output of every linear map; dW is one large product after it, and the gradient of an offset is
+    δ itself.
 
     Args:
         step: pure; must close over no array that is differentiated; uses each name once.
         weights: linear maps used in `step`.
         carry: what goes from step to step.
         inputs: pytree scanned over.
-        unroll: steps per iteration of the compiled loop.
+        offsets: of some of the maps.
     """
 
     @jax.custom_vjp
-    def run(weights: Weights, carry: Any, inputs: Any) -> tuple[Any, Any]:
+    def run(weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> tuple[Any, Any]:
         def body(carry: Any, x: Any) -> tuple[Any, Any]:
-            return step(lambda name, value: _apply(weights[name], value), carry, x)
+            inputs, offsets = x
+            return step(lambda name, v: _apply(weights[name], v, offsets.get(name)), carry, inputs)
 
-        return jax.lax.scan(body, carry, inputs, unroll=unroll)
+        return jax.lax.scan(body, carry, (inputs, offsets))
 
-    def forward(weights: Weights, carry: Any, inputs: Any) -> tuple[Any, Any]:
-        def loop(probes: dict[str, Array], carry: Any, inputs: Any) -> Any:
+    def forward(weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> tuple[Any, Any]:
+        def loop(probes: Offsets, carry: Any, inputs: Any) -> Any:
             def body(carry: Any, x: Any) -> tuple[Any, Any]:
-                inputs, probes = x
+                inputs, offsets, probes = x
                 seen = {}
 
                 def apply(name: str, value: Array) -> Array:
                     seen[name] = value
-                    return _probed(_apply(weights[name], value), probes[name])
+                    return _probed(_apply(weights[name], value, offsets.get(name)), probes[name])
 
                 carry, y = step(apply, carry, inputs)
                 return carry, (y, seen)
 
-            carry, (y, seen) = jax.lax.scan(body, carry, (inputs, probes), unroll=unroll)
+            carry, (y, seen) = jax.lax.scan(body, carry, (inputs, offsets, probes))
             return (carry, y), seen
 
-        probes = _probes(step, weights, carry, inputs)
+        probes = _probes(step, weights, carry, inputs, offsets)
         out, pull_back, seen = jax.vjp(loop, probes, carry, inputs, has_aux=True)
-        return out, (pull_back, seen)
+        return out, (weights, offsets, pull_back, seen)
 
-    def backward(residuals: Any, cotangent: Any) -> tuple[Any, Any, Any]:
-        pull_back, seen = residuals
+    def backward(residuals: Any, cotangent: Any) -> tuple[Any, Any, Any, Any]:
+        weights, offsets, pull_back, seen = residuals
         slopes, carry, inputs = pull_back(cotangent)
-        gradients = {
-            name: (
-                jnp.einsum("t...bo,t...bi->...oi", slope, seen[name]),
-                slope.sum(axis=(0, slope.ndim - 2)),
-            )
-            for name, slope in slopes.items()
-        }
-        return gradients, carry, inputs
+        gradients = {}
+        for name, (_, bias) in weights.items():
+            slope, x = _rows(slopes[name]), _rows(seen[name])
+            matrix = jnp.swapaxes(jnp.matmul(jnp.swapaxes(x, -1, -2), slope), -1, -2)
+            gradients[name] = (matrix, None if bias is None else slope.sum(axis=-2))
+        return gradients, carry, inputs, {name: slopes[name] for name in offsets}
 
     run.defvjp(forward, backward)
-    return run(weights, carry, inputs)
+    return run(weights, carry, inputs, offsets)
 
 
-def _apply(weight: tuple[Array, Array], x: Array) -> Array:
+def _rows(x: Array) -> Array:
+    """``[time, *stack, batch, f] -> [*stack, time batch, f]``, so that a product is 2-D."""
+    x = jnp.moveaxis(x, 0, -3)
+    return x.reshape(*x.shape[:-3], -1, x.shape[-1])
+
+
+def _apply(weight: tuple[Array, Array | None], x: Array, offset: Array | None) -> Array:
     matrix, bias = weight
-    return jnp.matmul(x, jnp.swapaxes(matrix, -1, -2)) + bias[..., None, :]
+    y = jnp.matmul(x, jnp.swapaxes(matrix, -1, -2))
+    y = y if bias is None else y + bias[..., None, :]
+    return y if offset is None else y + offset
 
 
 @jax.custom_jvp
@@ -102,21 +111,23 @@ def _probed_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     return primals[0], tangents[0] + tangents[1]
 
 
-def _probes(step: Any, weights: Weights, carry: Any, inputs: Any) -> dict[str, Array]:
+def _probes(step: Any, weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> Offsets:
     """A zero for the output of every linear map at every step."""
 
     def outputs(weights: Weights, carry: Any, x: Any) -> dict[str, Array]:
+        inputs, offsets = x
         found = {}
 
         def apply(name: str, value: Array) -> Array:
-            found[name] = _apply(weights[name], value)
+            found[name] = _apply(weights[name], value, offsets.get(name))
             return found[name]
 
-        step(apply, carry, x)
+        step(apply, carry, inputs)
         return found
 
-    first = jax.tree.map(lambda leaf: leaf[0], inputs)
-    length = jax.tree.leaves(inputs)[0].shape[0]
+    x = (inputs, offsets)
+    first = jax.tree.map(lambda leaf: leaf[0], x)
+    length = jax.tree.leaves(x)[0].shape[0]
     shapes = jax.eval_shape(outputs, weights, carry, first)
     return {name: jnp.zeros((length, *s.shape), s.dtype) for name, s in shapes.items()}
 
@@ -145,6 +156,7 @@ class GRULayer(eqx.Module):
     def __call__(
         self, x: Float[Array, "*lead in"], hidden: Float[Array, "*lead hidden"]
     ) -> Float[Array, "*lead hidden"]:
+        """Take one step."""
         return gate(
             affine(x, self.input_weight, self.input_bias),
             affine(hidden, self.hidden_weight, self.hidden_bias),
@@ -152,17 +164,41 @@ class GRULayer(eqx.Module):
         )
 
 
+@jax.custom_vjp
 def gate(
     from_input: Float[Array, "*lead gates"],
     from_hidden: Float[Array, "*lead gates"],
     hidden: Float[Array, "*lead hidden"],
 ) -> Float[Array, "*lead hidden"]:
-    """A GRU's elementwise part, given both projections."""
+    """A GRU's elementwise part, given both projections.
+
+    Its derivative is written out: five arrays are kept for it and not a dozen.
+    """
+    return _gate(from_input, from_hidden, hidden)[0]
+
+
+def _gate(from_input: Array, from_hidden: Array, hidden: Array) -> tuple[Array, tuple]:
     size = hidden.shape[-1]
     both = jax.nn.sigmoid(from_input[..., : 2 * size] + from_hidden[..., : 2 * size])
     reset, update = both[..., :size], both[..., size:]
-    candidate = jnp.tanh(from_input[..., 2 * size :] + reset * from_hidden[..., 2 * size :])
-    return candidate + update * (hidden - candidate)
+    held = from_hidden[..., 2 * size :]
+    candidate = jnp.tanh(from_input[..., 2 * size :] + reset * held)
+    return candidate + update * (hidden - candidate), (both, candidate, held, hidden)
+
+
+def _gate_backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array]:
+    both, candidate, held, hidden = kept
+    size = hidden.shape[-1]
+    reset, update = both[..., :size], both[..., size:]
+    to_candidate = slope * (1.0 - update) * (1.0 - jnp.square(candidate))
+    to_update = slope * (hidden - candidate) * update * (1.0 - update)
+    to_reset = to_candidate * held * reset * (1.0 - reset)
+    to_input = jnp.concatenate([to_reset, to_update, to_candidate], -1)
+    to_hidden = jnp.concatenate([to_reset, to_update, to_candidate * reset], -1)
+    return to_input, to_hidden, slope * update
+
+
+gate.defvjp(_gate, _gate_backward)
 
 
 class GRU(eqx.Module):
@@ -207,7 +243,7 @@ class GRU(eqx.Module):
             return hidden, hidden
 
         for layer in self.layers:
-            weights = {"hidden": (layer.hidden_weight, layer.hidden_bias)}
+            weights: Weights = {"hidden": (layer.hidden_weight, layer.hidden_bias)}
             projected = affine(x, layer.input_weight, layer.input_bias)
-            x = recurrence(step, weights, jnp.zeros((x.shape[1], self.size)), projected)[1]
+            x = recurrence(step, weights, jnp.zeros((x.shape[1], self.size)), projected, {})[1]
         return x

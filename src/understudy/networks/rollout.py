@@ -92,9 +92,11 @@ def rollout(
     if policy is not None:
         mind = (policy.gru.start(samples), jnp.zeros((samples, policy.heads), jnp.int32))
     carry = (first, jnp.zeros_like(first), team.start(samples), mind)
-    known = (plan.positions, plan.held, plan.alive)
-    here = Plan(*(leaf[:-1] for leaf in known), plan.intents, plan.commanded)
-    after = Plan(*(leaf[1:] for leaf in known))
+    now, after = (
+        Plan(plan.positions[part], plan.held[part], plan.alive[part])
+        for part in (slice(None, -1), slice(1, None))
+    )
+    here = Plan(now.positions, now.held, now.alive, plan.intents, plan.commanded)
     return jax.lax.scan(body, carry, (here, after, jnp.arange(rows - 1)))[1]
 
 

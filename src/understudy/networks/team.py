@@ -19,7 +19,7 @@ Sharing: TypeAlias = Literal["joint", "independent", "mixed"]
 
 
 class Terms(eqx.Module):
-    """Parts of the likelihood of whole sequences, nats in data units, summed over counted frames."""
+    """Parts of the likelihood of sequences, nats in data units, summed over counted frames."""
 
     reconstruction: Float[Array, " batch"]
     """``log p(x | z)`` at the encoder's z."""
@@ -215,7 +215,7 @@ class Team(eqx.Module):
                 lambda net, h, e, *xs: net.draw_latent(h, seen, e, *xs),
                 in_axes=(0, 0, None if given is None else 0, 0, 0, 0),
             )(self.nets, hidden, given, truth, known, noise)
-        elif self.sizes.kind == "sequence":
+        elif plan is not None:
             z = jnp.broadcast_to(plan, (len(plan), self.sizes.heads, *plan.shape[2:]))
         axes = (0, 0, None if given is None else 0, None if z is None else 0)
         head = jax.vmap(lambda net, h, e, z: net.decode(h, seen, e, z), in_axes=axes)(

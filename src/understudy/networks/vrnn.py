@@ -23,7 +23,7 @@ from understudy.functional.latent import STD_FLOOR
 from understudy.networks.distributions import DiagonalGaussian
 from understudy.networks.heads import Common, Heads, PerHead
 from understudy.networks.mlp import affine
-from understudy.networks.recurrent import GRU, Apply, gate, recurrence
+from understudy.networks.recurrent import GRU, Apply, Weights, gate, recurrence
 
 Hidden: TypeAlias = tuple[Float[Array, "..."], ...]
 
@@ -140,64 +140,37 @@ class VRNN(eqx.Module):
     def _teach_steps(
         self, seen: Common, target: PerHead, given: dict[str, PerHead], noise: PerHead
     ) -> Pass:
-        assert self.encoder is not None and self.prior is not None
-        first, *upper = self.gru.layers
+        assert self.encoder is not None
+        assert self.prior is not None
+        first = self.gru.layers[0]
         known = _merge(target) if self.sizes.memory == "next" else seen
         split = known.shape[-1]
-        inputs = (
-            self.encoder.first(target=target, seen=seen, **given),
-            affine(known, first.input_weight[:, :split], first.input_bias),
-            noise,
-        )
+        entered = self.encoder.first(target=target, seen=seen, **given)
+        offsets = {
+            "encode0": _merge(entered),
+            "input0": affine(known, first.input_weight[:, :split], first.input_bias),
+        }
         weights = self._loop_weights(split)
-        batch = seen.shape[1]
-
-        def step(apply: Apply, hidden: Hidden, x: tuple[Array, ...]) -> tuple[Hidden, object]:
-            known_first, known_input, noise = x
-            heads, _, size = noise.shape
-            both = apply("top", hidden[-1])
-            width = both.shape[-1] - 3 * hidden[-1].shape[-1]
-            x = known_first + _divide(both[:, :width], heads)
-            for name in ("encode1", "encode2"):
-                x = apply(name, jax.nn.relu(x))
-            posterior = _gaussian(x)
-            z = posterior.sample(noise)
-            x = known_input + apply("latent", _merge(z))
-            out = []
-            for i, h in enumerate(hidden):
-                last = i == len(hidden) - 1
-                held = both[:, width:] if last else apply(f"hidden{i}", h)
-                x = apply(f"input{i}", x) if i else x
-                x = gate(x, held, h)
-                out.append(x)
-            return tuple(out), (hidden[-1], z, posterior)
-
-        _, (top, z, posterior) = recurrence(step, weights, self.gru.start(batch), inputs)
+        hidden = self.gru.start(seen.shape[1])
+        _, (top, z, posterior) = recurrence(_infer, weights, hidden, noise, offsets)
         prior = _gaussian(self.prior(seen=seen, hidden=top, **given))
         head = self.decoder(latent=z, seen=seen, hidden=top, **given)
         return Pass(head, z, posterior, prior)
 
-    def _loop_weights(self, split: int) -> dict[str, tuple[Array, Array]]:
-        """The linear maps that stay in the loop; maps of the top hidden state are one map."""
+    def _loop_weights(self, split: int) -> Weights:
+        """The linear maps that stay in the loop; those of `offsets` keep their bias outside."""
         assert self.encoder is not None
-        first, top = self.gru.layers[0], self.gru.layers[-1]
         _, second, third = self.encoder.nets.layers
         into = self.encoder.weight("hidden")
-        into = into.reshape(-1, into.shape[-1])
-        weights = {
-            "top": (
-                jnp.concatenate([into, top.hidden_weight]),
-                jnp.concatenate([jnp.zeros(into.shape[0]), top.hidden_bias]),
-            ),
+        weights: Weights = {
+            "encode0": (into.reshape(-1, into.shape[-1]), None),
             "encode1": (second.weight, second.bias),
             "encode2": (third.weight, third.bias),
-            "latent": (first.input_weight[:, split:], jnp.zeros(first.input_bias.shape)),
         }
         for i, layer in enumerate(self.gru.layers):
-            if i:
-                weights[f"input{i}"] = (layer.input_weight, layer.input_bias)
-            if i < len(self.gru.layers) - 1:
-                weights[f"hidden{i}"] = (layer.hidden_weight, layer.hidden_bias)
+            weights[f"hidden{i}"] = (layer.hidden_weight, layer.hidden_bias)
+            weights[f"input{i}"] = (layer.input_weight, layer.input_bias)
+        weights["input0"] = (self.gru.layers[0].input_weight[:, split:], None)
         return weights
 
     def _spread(self, z: Float[Array, "1 batch latent"], *time: int) -> PerHead:
@@ -219,7 +192,8 @@ class VRNN(eqx.Module):
         noise: PerHead,
     ) -> PerHead:
         """A latent per step: from the encoder for heads whose target is known, else the prior."""
-        assert self.encoder is not None and self.prior is not None
+        assert self.encoder is not None
+        assert self.prior is not None
         given = {} if extra is None else {"extra": extra}
         prior = _gaussian(self.prior(seen=seen, hidden=hidden[-1], **given))
         posterior = _gaussian(self.encoder(target=target, seen=seen, hidden=hidden[-1], **given))
@@ -250,6 +224,22 @@ class VRNN(eqx.Module):
         """The discriminator's guess of the latent of a sequence."""
         assert self.discriminator is not None
         return _gaussian(self.discriminator(hidden=hidden))
+
+
+def _infer(
+    apply: Apply, hidden: Hidden, noise: Float[Array, "heads batch latent"]
+) -> tuple[Hidden, tuple[Array, Array, DiagonalGaussian]]:
+    """One row of the loop: encode, draw, remember; `apply` adds what was known before."""
+    x = _divide(apply("encode0", hidden[-1]), noise.shape[0])
+    for name in ("encode1", "encode2"):
+        x = apply(name, jax.nn.relu(x))
+    posterior = _gaussian(x)
+    z = posterior.sample(noise)
+    below, out = _merge(z), []
+    for i, h in enumerate(hidden):
+        below = gate(apply(f"input{i}", below), apply(f"hidden{i}", h), h)
+        out.append(below)
+    return tuple(out), (hidden[-1], z, posterior)
 
 
 def _gaussian(head: PerHead) -> DiagonalGaussian:
