@@ -7,13 +7,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "understudy"
 FLOORS = {
-    "types": 1, "tree": 1,
+    "types": 1, "tree": 1.5,  # the helpers stand on the words
     "data": 2, "functional": 2,
     "envs": 3, "networks": 3,
     "algorithms": 4,
     "diagnostics": 5, "visualise": 5,
     "experiment": 6, "zoo": 6,
-    "cli": 7, "__main__": 7,
+    "cli": 7, "__main__": 7.5,
 }  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
