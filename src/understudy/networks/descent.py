@@ -38,7 +38,7 @@ def descend(
     Returns:
         New weights, new state, and the norm of the gradient before clipping.
     """
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
