@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Verb:
     """A command: a dataclass of its arguments, called to do it."""
 
     @classmethod
-    def read(cls, argv: Sequence[str], *, prog: str) -> Self:
+    def read(cls, argv: Sequence[str], *, prog: str) -> Any:
         """Build the command from arguments.
 
         Raises:
@@ -123,43 +123,43 @@ def progress(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[metrics]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
-        tasks: list[Any] = []
-        begun: list[tuple[float, int]] = []
+    bar = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+    tasks: list[Any] = []
+    begun: list[tuple[float, int]] = []
 
-        def draw(event: dict[str, Any]) -> None:
-            if not tasks:
-                tasks.append(bar.add_task("compiling", total=None, pace="", metrics=""))
-            if event["event"] == "data":
-                skipped = event["skipped"]
-                short = f"; {len(skipped)} episodes shorter than a window" if skipped else ""
-                bar.console.print(f"data: {event['feed']}{short}", highlight=False)
-            elif event["event"] == "step":
-                begun.append((time.monotonic(), event["step"]))
-                stages, step = event.get("stages", 1), event["step"]
-                bar.update(
-                    tasks[0],
-                    description=f"stage {event['stage'] + 1}/{stages}"
-                    if stages > 1
-                    else "training",
-                    completed=step,
-                    total=event["steps"],
-                    pace=f"{step:,} of {event['steps']:,}{pace(begun)}",
-                    metrics=headline(event["metrics"]),
-                )
+    def draw(event: dict[str, Any]) -> None:
+        if not tasks:
+            bar.start()
+            tasks.append(bar.add_task("compiling", total=None, pace="", metrics=""))
+        if event["event"] == "data":
+            skipped = event["skipped"]
+            short = f"; {len(skipped)} episodes shorter than a window" if skipped else ""
+            bar.console.print(f"data: {event['feed']}{short}", highlight=False)
+        elif event["event"] == "step":
+            begun.append((time.monotonic(), event["step"]))
+            stages, step = event.get("stages", 1), event["step"]
+            bar.update(
+                tasks[0],
+                description=f"stage {event['stage'] + 1}/{stages}" if stages > 1 else "training",
+                completed=step,
+                total=event["steps"],
+                pace=f"{step:,} of {event['steps']:,}{pace(begun)}",
+                metrics=headline(event["metrics"]),
+            )
+        elif event["event"] == "end":
+            end, steps = event["step"], event["steps"]
+            bar.update(tasks[0], description="done", completed=end, total=steps)
 
-            elif event["event"] == "end":
-                bar.update(
-                    tasks[0], description="done", completed=event["step"], total=event["steps"]
-                )
-
-        try:
-            yield draw
-        except KeyboardInterrupt:
-            if not (run / "config.json").exists():
-                raise
-            command = f"understudy train --resume {run}"
-            raise KeyboardInterrupt(f"interrupted; go on with: {command}") from None
+    try:
+        yield draw
+    except KeyboardInterrupt:
+        if not (run / "config.json").exists():
+            raise
+        command = f"understudy train --resume {run}"
+        raise KeyboardInterrupt(f"interrupted; go on with: {command}") from None
+    finally:
+        if tasks:
+            bar.stop()
 
 
 def pace(passed: Sequence[tuple[float, int]]) -> str:

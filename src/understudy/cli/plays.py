@@ -46,15 +46,17 @@ class Generate(console.Verb):
         from understudy.types import require
 
         require(not self.out.exists(), f"{self.out} already exists; choose another --out")
+        given = _held(self.hold)
+        generator = load_generator(self.run, self.train_seed)
         context = store.load(self.demos)
         names = context.spec.names
         plays = generate(
-            load_generator(self.run, self.train_seed),
+            generator,
             context=context[: self.scenes] if self.scenes else context,
             observed=self.observed,
             samples=self.samples,
             horizon=self.horizon,
-            given=_held(self.hold),
+            given=given,
             intents=None if self.intent is None else dict.fromkeys(names, self.intent),
             seed=self.seed,
         )
