@@ -76,18 +76,16 @@ def judge(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
     if out is not None:
         level = "good" if out < OUT_OF_BOUNDS else "warning"
         found.append(
-            Finding(level, f"{name} leaves the field {out:.2g} times as often as real players do.")
+            Finding(level, f"{name} leaves the field {out:.2g} times as often as was recorded.")
         )
     pace = ratios.get("speed")
     if pace is not None and abs(pace - 1) > PACE:
         word = "faster" if pace > 1 else "slower"
         found.append(
-            Finding("warning", f"{name} moves {abs(pace - 1):.0%} {word} than real players do.")
+            Finding("warning", f"{name} moves {abs(pace - 1):.0%} {word} than what was recorded.")
         )
     elif pace is not None:
-        found.append(
-            Finding("good", f"{name} moves at the pace of real players (within {PACE:.0%}).")
-        )
+        found.append(Finding("good", f"{name} moves at the recorded pace (within {PACE:.0%})."))
     return found
 
 

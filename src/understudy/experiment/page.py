@@ -21,7 +21,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-main { max-width: 1060px; margin: 0 auto; padding: 72px 32px 96px; }
+main { max-width: 1200px; margin: 0 auto; padding: 72px 40px 96px; }
 h1 { font-size: 40px; line-height: 1.15; letter-spacing: -.02em; margin: 0 0 12px; }
 h2 { font-size: 23px; letter-spacing: -.01em; margin: 72px 0 8px; }
 p { margin: 0 0 16px; max-width: 68ch; }
@@ -42,18 +42,19 @@ ul.findings li.warning::before { background: var(--warning); border-radius: 2px;
 ul.findings li.bad::before { background: var(--bad); border-radius: 2px;
   transform: rotate(45deg); }
 .scroll { overflow-x: auto; margin: 20px 0 28px; }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums;
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums;
   min-width: 100%; }
 caption { text-align: left; color: var(--muted); padding: 0 0 8px; font-size: 14px; }
-th { font-weight: 500; color: var(--muted); text-align: right; padding: 6px 0 6px 18px;
+th { font-weight: 500; color: var(--muted); text-align: right; padding: 6px 0 6px 14px;
   border-bottom: 1px solid var(--ink); white-space: nowrap; }
-td { text-align: right; padding: 7px 0 7px 18px; border-bottom: 1px solid var(--rule);
+td { text-align: right; padding: 7px 0 7px 14px; border-bottom: 1px solid var(--rule);
   white-space: nowrap; }
 th.text, td.text { text-align: left; }
 th:first-child, td:first-child { padding-left: 8px; }
 tr.model td { background: var(--mark); font-weight: 600; }
 tr.seed td { color: var(--muted); }
-td small { color: var(--muted); font-weight: 400; font-size: 12px; }
+td small { color: var(--muted); font-weight: 400; font-size: 11.5px; }
+th:last-child, td:last-child { padding-right: 8px; }
 figure { margin: 24px 0 32px; }
 figure img { display: block; max-width: 100%; height: auto; border-radius: 10px;
   background: #fdfcfa; padding: 12px; border: 1px solid var(--rule); }

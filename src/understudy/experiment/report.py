@@ -130,9 +130,9 @@ def _headlines(story: _Story) -> list[tuple[str, str]]:
             share = row["minADE"] / rivals[0]["minADE"]
             found.append((f"{share:.0%}", "of the error of constant velocity"))
     if row.get("ratios", {}).get("speed") is not None:
-        found.append((f"{row['ratios']['speed']:.2f}×", "the speed of real play"))
+        found.append((f"{row['ratios']['speed']:.2f}×", "the recorded speed"))
     if row.get("ratios", {}).get("out_of_bounds") is not None:
-        found.append((f"{row['ratios']['out_of_bounds']:.2f}×", "real time out of bounds"))
+        found.append((f"{row['ratios']['out_of_bounds']:.2f}×", "the recorded time out of bounds"))
     elif row.get("elbo") is not None:
         found.append((f"{row['elbo']:,.0f}", "ELBO, nats per sequence"))
     if row.get("mean_return") is not None:
@@ -158,7 +158,7 @@ def _figures(story: _Story) -> str:
         if not rows:
             continue
         present = [c for c in columns if any(r.get(c[0]) is not None for r in rows)]
-        counted = any("samples" in r for r in rows)
+        counted = kind != "likelihood" and any("samples" in r for r in rows)
         heads = [("model", True), ("execution", True), *([("K", False)] if counted else [])]
         lines = []
         for row in rows:

@@ -210,12 +210,13 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Any) -> Table
     table.add_column("model", no_wrap=True)
     table.add_column("seed", justify="right")
     table.add_column("execution", no_wrap=True)
-    if any("samples" in row for row in rows):
+    drawn = any("samples" in row for row in rows) and columns[0] not in LIKELIHOOD
+    if drawn:
         table.add_column("K", justify="right")
     for _, heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        samples = [str(row.get("samples", ""))] if any("samples" in r for r in rows) else []
+        samples = [str(row.get("samples", ""))] if drawn else []
         table.add_row(
             row["model"],
             "" if row.get("seed") is None else str(row["seed"]),
@@ -245,10 +246,12 @@ def cell(row: Mapping[str, Any], key: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals below 100, one above; whole numbers as they are."""
-    if isinstance(value, int) or (abs(value) >= 10_000 and float(value).is_integer()):
+    """Three decimals below 100, one below 1,000; whole numbers as they are."""
+    if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def half(value: float) -> str:

@@ -13,7 +13,8 @@ from understudy.types import require
 from understudy.visualise import style
 
 VALIDATION = "validation/"
-LEAVE_OUT = ("stage", "step", "time", "updates")
+LEAVE_OUT = ("stage", "step", "frames")
+FIRST = ("loss", "elbo", "reconstruction", "kl", "intents")
 
 
 def draw_curves(
@@ -31,7 +32,9 @@ def draw_curves(
         UserError: where there is nothing to draw.
     """
     known = list(dict.fromkeys(n.removeprefix(VALIDATION) for row in metrics for n in row))
-    names = [n for n in known if n not in LEAVE_OUT] if names is None else list(names)
+    if names is None:
+        rest = [name for name in known if name not in (*LEAVE_OUT, *FIRST)]
+        names = [name for name in FIRST if name in known] + rest
     require(
         len(metrics) > 0 and len(names) > 0,
         "expected training metrics to draw, found none; train at least to the first log line",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import LinearSegmentedColormap
@@ -59,8 +57,11 @@ def draw_intents(
         left.plot(seconds, accuracy, color=style.AGENTS[0], linewidth=1.8)
         left.axhline(chance, color=style.AGENTS[1], linewidth=1.2, linestyle=(0, (4, 2)))
         left.set_ylim(0, 1)
-        note: Any = {"fontsize": 8, "color": style.AGENTS[1], "va": "bottom", "ha": "right"}
-        left.text(seconds[-1], chance + 0.015, "most frequent label", **note)
+        under = accuracy[-1] >= chance
+        left.text(
+            seconds[-1], chance + (-0.02 if under else 0.02), "most frequent label", fontsize=8,
+            color=style.AGENTS[1], ha="right", va="top" if under else "bottom",
+        )  # fmt: skip
         left.set_title("sampled intent is the label")
         left.set_xlabel("seconds after the observed part")
         right.imshow(confusion, cmap=HEAT, vmin=0, vmax=max(confusion.max(), 1e-9), aspect="auto")
