@@ -17,20 +17,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from results import command, summary, table, target, write
-from training import hours, plan, train_all
+from training import futures, hours, plan, train_all
 from understudy.algorithms import presets
 from understudy.data.boids import boids
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.labels import NearestNeighbour, label
 from understudy.data.sampling import rows, windows
 from understudy.experiment.likelihood import bounds
-from understudy.types import Given, Observation
 
 ROWS, STD_FLOOR = 50, 1e-3
 PUBLISHED = {
@@ -56,7 +52,7 @@ def models(steps: int, tiny: bool) -> dict[str, Any]:
     sizes = {"width": 8, "rnn": 8, "batch": 8} if tiny else {}
     first = steps // 5
     single = {"decay": steps, **sizes}
-    hierarchy = {"decay": steps - first, **sizes}
+    hierarchy: dict[str, Any] = {"decay": steps - first, **sizes}
     return {
         "rnn-gauss": presets.RNNGauss(**single),
         "vrnn-joint": presets.VRNN("joint", **single),
@@ -108,22 +104,6 @@ def likelihood(generator: Any, test: Demonstrations, particles: int) -> dict[str
     return {name: tally.value for name, tally in tallies.items()}
 
 
-@eqx.filter_jit
-def commanded(generator: Any, context: Observation, bit: Any, keys: Any) -> Any:
-    """Continuations ``[flocks, time, agents, 2]`` under one commanded bit."""
-    horizon = ROWS - CONTEXT
-    agents = context.features["agents"].shape[-2]
-    command = Given(
-        {"agents": jnp.full((horizon, agents), bit)}, {"agents": jnp.ones((horizon, agents), bool)}
-    )
-
-    def one(context: Observation, key: Any) -> Any:
-        drawn = generator.sample(context, key, samples=1, horizon=horizon, intents=command)
-        return drawn.features["agents"][0]
-
-    return jax.vmap(one)(context, keys)
-
-
 def obedience(generator: Any, test: Demonstrations, flocks: int) -> dict[str, float]:
     """Share of sampled flocks that the rule reads as what was commanded.
 
@@ -131,14 +111,13 @@ def obedience(generator: Any, test: Demonstrations, flocks: int) -> dict[str, fl
     reads the whole flock, the rows shown included.
     """
     positions = test.features["agents"].reshape(len(test), ROWS, -1, 2)[:flocks]
-    shown = jnp.asarray(positions[:, :CONTEXT])
-    context = Observation({"agents": shown}, {"agents": jnp.ones(shown.shape[:-1], bool)})
+    shown = positions[:, :CONTEXT]
     began = RULE(positions, test.rate)[:, 0, 0]
     obeyed, against = [], []
     for bit in (0, 1):
-        keys = jax.random.split(jax.random.key(bit), len(positions))
-        future = np.asarray(commanded(generator, context, jnp.asarray(bit), keys))
-        read = RULE(np.concatenate([positions[:, :CONTEXT], future], 1), test.rate)[:, 0, 0]
+        command = np.full((len(shown), shown.shape[2]), bit)
+        future = futures(generator, shown, ROWS - CONTEXT, intents=command, seed=bit)[:, 0]
+        read = RULE(np.concatenate([shown, future], 1), test.rate)[:, 0, 0]
         obeyed.append(read == bit)
         against.append((read == bit)[began != bit])
     return {
