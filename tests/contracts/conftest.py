@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from contract_harness import OPTIONS, Stopped, contents, stop_at
 
+from contracts.harness import OPTIONS, Stopped, contents, stop_at
 from understudy.experiment import folder
 from understudy.experiment.train import resume, train
 
 
 @pytest.fixture
 def goes_on(tmp_path):
-    """Train twice, once in one go and once stopped at a checkpoint and resumed; compare all files."""
+    """Train in one go, and stopped at a checkpoint and resumed; compare all files."""
 
     def check(algorithm, *, steps=8, stop=4, make_env=lambda: None, seeds=2, **given):
         whole = train(

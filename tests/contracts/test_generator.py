@@ -2,9 +2,9 @@
 
 import jax
 import numpy as np
-from contract_harness import walks
-from contract_toys import LearnDrift
 
+from contracts.harness import walks
+from contracts.toys import LearnDrift
 from understudy.experiment.run import load_generator
 
 

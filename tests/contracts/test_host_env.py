@@ -1,9 +1,9 @@
 """A host simulator: restarted at every checkpoint, so that a resumed run is the same."""
 
 import numpy as np
-from contract_envs import HomeSimulator
-from contract_policies import Reinforce
 
+from contracts.envs import HomeSimulator
+from contracts.policies import Reinforce
 from understudy.envs.host import Batched
 from understudy.experiment.returns import episode_returns
 

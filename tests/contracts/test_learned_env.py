@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract_envs import Home
-from contract_policies import Reinforce
-from test_planner import Line
 
+from contracts.envs import Home
+from contracts.policies import Reinforce
+from contracts.test_planner import Line
 from understudy.envs import conformance
 from understudy.envs.learned import Learned
 from understudy.experiment.returns import episode_returns

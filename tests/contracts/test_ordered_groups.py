@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract_envs import Whisper
-from contract_policies import Recall, Reinforce
 
+from contracts.envs import Whisper
+from contracts.policies import Recall, Reinforce
 from understudy.experiment.returns import episode_returns
 
 

@@ -8,9 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract_envs import Home
-from contract_policies import Reinforce
 
+from contracts.envs import Home
+from contracts.policies import Reinforce
 from understudy.envs.policies import assign
 from understudy.experiment.returns import episode_returns
 from understudy.types import Observation

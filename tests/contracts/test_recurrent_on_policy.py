@@ -2,9 +2,9 @@
 
 import jax
 import numpy as np
-from contract_envs import Home
-from contract_policies import Reinforce
 
+from contracts.envs import Home
+from contracts.policies import Reinforce
 from understudy.experiment.returns import episode_returns
 from understudy.experiment.run import load_policy
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract_envs import Home
-from contract_policies import Recall
 
+from contracts.envs import Home
+from contracts.policies import Recall
 from understudy.data import replay
 from understudy.experiment import loops
 from understudy.types import hyperparameters, record

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract_envs import MOVE, Home
-from contract_policies import Reinforce
 
+from contracts.envs import MOVE, Home
+from contracts.policies import Reinforce
 from understudy.data.demonstrations import Demonstrations
 from understudy.types import Batch, hyperparameters, record
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from contract_harness import walks
-from contract_toys import DriftState, LearnDrift
 
+from contracts.harness import walks
+from contracts.toys import DriftState, LearnDrift
 from understudy.algorithms.stages import Stages, copy_weights
 from understudy.types import UserError
 

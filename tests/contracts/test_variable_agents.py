@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from contract_envs import Home
-from contract_policies import Reinforce
 
+from contracts.envs import Home
+from contracts.policies import Reinforce
 from understudy.envs import conformance
 from understudy.experiment.returns import episode_returns
 from understudy.types import UserError

@@ -35,9 +35,7 @@ def through_json(value, kind=Any):
     "value",
     [
         Outer(Inner(0.25, 2.0, ("a", "b")), ((Inner(), 2), (Outer(), 1)), 5, False),
-        Spec(
-            (Group("a", 2, 3, ActionSpec((4,), (-float("inf"),), (1.0,)), features=("x",)),), 1, 9
-        ),
+        Spec((Group("a", 2, 3, ActionSpec((4,), (-float("inf"),), (1.0,))),), 1, 9),
         IntentVRNN(),
     ],
     ids=["nested", "spec", "stages"],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import ClassVar
 
 import jax
@@ -12,13 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
-
-from contract_envs import Home
-from contract_harness import Stopped, contents, stop_at, walks
-from contract_policies import Reinforce
-from contract_toys import Drift, DriftState, LearnDrift
-
+from contracts.envs import Home
+from contracts.harness import Stopped, contents, stop_at, walks
+from contracts.policies import Reinforce
+from contracts.toys import Drift, DriftState, LearnDrift
 from understudy.data import store
 from understudy.experiment import folder, loops, plan, validation
 from understudy.experiment.run import Run, load_generator, load_policy
@@ -206,7 +201,7 @@ def test_a_plain_class_is_no_algorithm(tmp_path):
         def update(self, state, batch, step, key):
             return state, {}
 
-    with pytest.raises(UserError, match="registered with @types.hyperparameters"):
+    with pytest.raises(UserError, match=r"registered with @types\.hyperparameters"):
         train(Plain(), steps=1, out=tmp_path / "run")
 
 

@@ -67,7 +67,7 @@ class Learned(eqx.Module):
             action=done,
             reward=self.reward(before, done, observation),
             terminated=jnp.asarray(False),
-            truncated=time >= self.spec.horizon,
+            truncated=time >= (self.spec.horizon or 0),
             info={"uncertainty": uncertainty},
         )
         return LearnedState(past, time), step

@@ -73,7 +73,7 @@ def collect(
         envs = actor.starts.shape[0]
         action, memory = act(policy, actor.observation, actor.memory, actor.starts, act_key)
         state, step = jax.vmap(env.step)(actor.state, action, jax.random.split(step_key, envs))
-        done = step.terminated | step.truncated
+        done = jnp.logical_or(step.terminated, step.truncated)
         fresh = jax.vmap(env.reset)(jax.random.split(reset_key, envs))
         state, observation = tree.where(done, fresh, (state, step.observation))
         kept = {

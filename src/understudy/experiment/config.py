@@ -111,8 +111,9 @@ def _read_dataclass(data: Any, kind: Any) -> Any:
     require(isinstance(data, dict), f"expected an object with a type, found {data!r}")
     require("type" in data, f"expected the key 'type' among {sorted(data)}")
     cls = _lookup(data["type"])
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        require(issubclass(cls, kind), f"expected a {kind.__name__}, found {data['type']!r}")
+    wanted: Any = kind
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        require(issubclass(cls, wanted), f"expected a {kind.__name__}, found {data['type']!r}")
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(data) - {"type"} - set(fields))
     require(

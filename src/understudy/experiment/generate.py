@@ -119,15 +119,9 @@ def generate(
     """
     generator = _generator(run)
     observed = OBSERVED if observed is None else observed
-    require(observed >= 1 and horizon >= 1, "expected at least one row observed and one to draw")
-    require(samples >= 1, f"expected at least one sample, found {samples}")
-    require(len(context) > 0, "expected scenes to go on from, found no episode")
-    short = context.labels["episode"][context.lengths < observed]
-    require(
-        len(short) == 0,
-        f"expected episodes of at least {observed} rows, found {len(short)} shorter, "
-        f"{short[:3].tolist()} among them; leave them out or observe fewer rows",
-    )
+    least = min(observed, horizon, samples)
+    require(least >= 1, f"expected rows and samples to ask for above 0, found {least}")
+    _check_scenes(context, observed)
     if intents is None and hasattr(generator, "ready"):
         lack = generator.ready()
         require(lack is None, str(lack))
@@ -152,6 +146,16 @@ def generate(
         if drawn.intents is None
         else {name: place.back(name, array) for name, array in drawn.intents.items()},
         observed,
+    )
+
+
+def _check_scenes(context: Demonstrations, observed: int) -> None:
+    require(len(context) > 0, "expected scenes to go on from, found no episode")
+    short = context.labels["episode"][context.lengths < observed]
+    require(
+        len(short) == 0,
+        f"expected episodes of at least {observed} rows, found {len(short)} shorter, "
+        f"{short[:3].tolist()} among them; leave them out or observe fewer rows",
     )
 
 

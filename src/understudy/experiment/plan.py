@@ -138,7 +138,7 @@ def envs_of(algorithm: Any, env: Any, seeds: int) -> int:
         return algorithm.envs
     require(
         env.envs % seeds == 0,
-        f"expected a host env with a multiple of {seeds} games, one share per seed, found {env.envs}",
+        f"expected a host env with a multiple of {seeds} games (seeds), found {env.envs}",
     )
     return env.envs // seeds
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from understudy import tree
 from understudy.envs import rollout
 from understudy.experiment.loops import Parts
 from understudy.types import Env, HostEnv, Policy, UserError, require
@@ -87,13 +86,12 @@ def _host(policy: Policy, env: HostEnv, episodes: int, seed: int, horizon: int) 
     parts = []
     act = jax.jit(jax.vmap(lambda o, m, k: policy.act(o, m, k)))
     for first in range(0, episodes, env.envs):
-        numbers = np.arange(first, first + env.envs)
-        seeds = np.array(
-            [int(np.random.SeedSequence([seed, n]).generate_state(1)[0]) for n in numbers]
-        )
+        numbers = range(first, first + env.envs)
+        entropy = [np.random.SeedSequence([seed, n]) for n in numbers]
+        seeds = np.array([int(e.generate_state(1)[0]) for e in entropy])
         observation = env.reset(seeds)
         memory = rollout.blank(policy, observation, env.envs)
-        keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(seed), n))(jnp.asarray(numbers))
+        keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(seed), n))(jnp.array(numbers))
         totals = {name: np.zeros(a.shape, np.float32) for name, a in observation.alive.items()}
         over = np.zeros(env.envs, bool)
         for t in range(horizon):
@@ -108,5 +106,4 @@ def _host(policy: Policy, env: HostEnv, episodes: int, seed: int, horizon: int) 
                 break
             observation = env.reset(seeds, ended) if ended.any() else step.observation
         parts.append(totals)
-    whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:episodes], *parts)
-    return tree.index(whole, slice(None))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:episodes], *parts)
