@@ -95,7 +95,7 @@ class Arena:
         if model.prepare is not None:
             source = sampling.rows(model.prepare(self.demonstrations))
         parts, rows = [], []
-        for number, generator in model.generators.items():
+        for number, generator in model.made.items():
             if hasattr(generator, "ready"):
                 lack = generator.ready()
                 require(lack is None, f"{model.name}, seed {number}: {lack}")
@@ -179,7 +179,7 @@ class Arena:
             parts[0].few,
             None if parts[0].bounds is None else mean([p.bounds for p in parts if p.bounds]),
         )
-        row = self._row(model, "mean", next(iter(model.generators.values())), whole)
+        row = self._row(model, "mean", next(iter(model.made.values())), whole)
         row["spread"] = {
             name: [min(r[name] for r in rows), max(r[name] for r in rows)]
             for name in row["intervals"]

@@ -1,9 +1,9 @@
-"""What is evaluated: the seeds of a run, or a bare generator, and the baselines beside them."""
+"""What is evaluated: the seeds of a run, or a bare generator or policy, and the baselines."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,17 @@ from understudy.data.demonstrations import Demonstrations
 from understudy.experiment.run import Run
 from understudy.types import Spec, Statistics, UserError
 
+KINDS = {"generator": "sample", "policy": "act"}
+"""What can be evaluated -> the method that shows it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """One line of a table before it has figures: a name and one generator per seed."""
+    """One line of a table before it has figures: a name and what each seed made."""
 
     name: str
-    generators: Mapping[int, Any]
-    """By seed; seeds that diverged are not among them."""
+    made: Mapping[int, Any]
+    """Generator or policy by seed; seeds that diverged are not among them."""
     failed: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Seeds that diverged, and when."""
     prepare: Callable[[Demonstrations], Demonstrations] | None = None
@@ -30,18 +33,22 @@ class Contender:
 
     @property
     def window(self) -> int | None:
-        """Rows of a training window, where it was trained."""
-        return None if self.run is None else int(self.run.algorithm.window)
+        """Rows of a training window, where it was trained on windows."""
+        return None if self.run is None else getattr(self.run.algorithm, "window", None)
 
 
-def contenders(what: Any) -> list[Contender]:
-    """Turn a run, a folder, a generator, or a list of them into contenders.
+def contenders(what: Any, kind: str = "generator") -> list[Contender]:
+    """Turn a run, a folder, a generator or policy, or a list of them into contenders.
+
+    Args:
+        what: one of them, or a list.
+        kind: one of `KINDS`: what is taken from a run.
 
     Raises:
-        UserError: for anything else, or where two have the same name.
+        UserError: for anything else.
     """
-    items = list(what) if isinstance(what, Sequence) and not isinstance(what, str) else [what]
-    found = [contender(item) for item in items]
+    items = list(what) if isinstance(what, list | tuple) else [what]
+    found = [contender(item, kind) for item in items]
     names = [c.name for c in found]
     return [
         dataclasses.replace(c, name=f"{c.name} ({_mark(c, i)})") if names.count(c.name) > 1 else c
@@ -54,29 +61,29 @@ def _mark(found: Contender, index: int) -> str:
     return str(index + 1) if found.run is None else found.run.folder.resolve().name
 
 
-def contender(item: Any) -> Contender:
-    """One contender out of a run, the folder of one, or a generator."""
+def contender(item: Any, kind: str = "generator") -> Contender:
+    """One contender out of a run, the folder of one, or a generator or policy."""
     if isinstance(item, str | Path):
         item = Run(item)
     if isinstance(item, Run):
         seeds = [seed for seed in range(item.seeds) if seed not in item.diverged]
         return Contender(
             item.name,
-            {seed: item.generator(seed=seed) for seed in seeds},
-            {seed: f"diverged at step {item.diverged[seed]}" for seed in item.diverged},
+            {seed: getattr(item, kind)(seed) for seed in seeds},
+            {seed: f"diverged at update {update}" for seed, update in item.diverged.items()},
             getattr(item.algorithm, "prepare", None),
             item,
         )
-    if callable(getattr(item, "sample", None)):
+    if callable(getattr(item, KINDS[kind], None)):
         return Contender(label(item), {0: item}, prepare=getattr(item, "prepare", None))
     raise UserError(
-        f"expected a run, the folder of a run or a generator, found {type(item).__name__}; "
+        f"expected a run, the folder of a run or a {kind}, found {type(item).__name__}; "
         "pass what understudy.train returned"
     )
 
 
 def label(generator: Any) -> str:
-    """What a bare generator is called in a table: its class, in lower case with spaces."""
+    """What a bare generator or policy is called: its class, in lower case with spaces."""
     name = type(generator).__name__
     return "".join(f" {c.lower()}" if c.isupper() and i else c for i, c in enumerate(name)).lower()
 

@@ -57,7 +57,7 @@ def evaluate(
     Raises:
         UserError: without demonstrations or env, or where they do not fit the protocol.
     """
-    models = contenders(run)
+    models = contenders(run, "generator" if env is None else "policy")
     require(len(models) > 0, "expected at least one run to evaluate, found none; pass one")
     if env is not None:
         require(
@@ -87,15 +87,16 @@ def read(given: Demonstrations | str | Path | None, models: Sequence[Contender])
     """
     if isinstance(given, Demonstrations):
         return given
-    if given is None:
+    folder = given
+    if folder is None:
         kept = [m.run.config.get("validation") for m in models if m.run is not None]
-        given = next((k["path"] for k in kept if k and k.get("path")), None)
-    if given is None:
+        folder = next((k["path"] for k in kept if k and k.get("path")), None)
+    if folder is None:
         raise UserError(
             "expected demonstrations to score a generator on, found none, and no validation set "
             "on disk; pass held-out demonstrations"
         )
-    return store.load(Path(given))
+    return store.load(folder)
 
 
 def evaluate_generators(
@@ -116,9 +117,7 @@ def evaluate_generators(
     rules = protocols.choose(
         protocol,
         max((m.window or 0 for m in models), default=0),
-        tuple(
-            dict.fromkeys(g.group for m in models for g in m.generators.values() if has_group(g))
-        ),
+        tuple(dict.fromkeys(g.group for m in models for g in m.made.values() if has_group(g))),
     )
     arena = Arena(demonstrations, rules, seed, options)
     rows, notes = [arena.truth_row()], arena.notes()

@@ -149,9 +149,13 @@ def _judgement(story: _Story) -> str:
 
 
 def _figures(story: _Story) -> str:
-    evaluation = story.evaluation
-    if evaluation is None:
+    if story.evaluation is None:
         return ""
+    return page.section("Beside the baselines", *tables(story.evaluation))
+
+
+def tables(evaluation: Evaluation) -> list[str]:
+    """Every table of an evaluation, and how to read them."""
     parts = []
     for kind, columns in SECTIONS:
         rows = section_rows(evaluation.rows, columns)
@@ -162,24 +166,30 @@ def _figures(story: _Story) -> str:
         heads = [("model", True), ("execution", True), *([("K", False)] if counted else [])]
         lines = []
         for row in rows:
-            seed = row.get("seed")
-            named = row["model"] + ("" if seed is None else f", seed {seed}").replace(
-                "seed mean", "mean"
-            )
-            shown = [named, row.get("execution") or "", *([str(row.get("samples", ""))] * counted)]
+            drawn = [str(row.get("samples", ""))] if counted else []
+            shown = [_called(row), row.get("execution") or "", *drawn]
             lines.append((_kind(row), [*shown, *(cell(row, key) for key, _ in present)]))
         heads += [(heading, False) for _, heading in present]
         parts.append(page.table(caption(evaluation.setting, kind), heads, lines))
         if kind == "forecast":
             parts.append(_horizons(evaluation, rows))
-    note = (
-        "K is the number of samples a best-of-K figure chooses from; ± is half a 95 % bootstrap "
-        f"interval over {evaluation.setting.get('clusters', 0):,} "
-        f"{evaluation.setting.get('cluster', 'episode')}s. minADE and minFDE choose the best "
-        "sample for each agent; minSADE and minSFDE choose one for the whole scene."
-    )
-    notes = [page.paragraph(n, "quiet") for n in evaluation.notes]
-    return page.section("Beside the baselines", *parts, page.paragraph(note, "quiet"), *notes)
+    if any("minADE" in row for row in evaluation.rows):
+        note = (
+            "K is the number of samples a best-of-K figure chooses from; ± is half a 95 % "
+            f"bootstrap interval over {evaluation.setting.get('clusters', 0):,} "
+            f"{evaluation.setting.get('cluster', 'episode')}s. minADE and minFDE choose the best "
+            "sample for each agent; minSADE and minSFDE choose one for the whole scene."
+        )
+        parts.append(page.paragraph(note, "quiet"))
+    return parts + [page.paragraph(n, "quiet") for n in evaluation.notes]
+
+
+def _called(row: Mapping[str, Any]) -> str:
+    """Model and seed of a row."""
+    seed = row.get("seed")
+    task = f" ({row['task']})" if row.get("task", "agents") != "agents" else ""
+    end = "" if seed is None else ", mean" if seed == "mean" else f", seed {seed}"
+    return f"{row['model']}{task}{end}"
 
 
 def _kind(row: Mapping[str, Any]) -> str:

@@ -36,12 +36,9 @@ def held_out(run: Run, given: Demonstrations | str | Path | None) -> Demonstrati
     """The demonstrations given, or the validation set of the run where it is on disk."""
     if isinstance(given, Demonstrations):
         return given
-    if given is None:
-        kept = run.config["validation"]
-        if kept is None or kept["path"] is None or not Path(kept["path"]).is_dir():
-            return None
-        given = kept["path"]
-    return store.load(Path(given))
+    kept = run.config["validation"]
+    known = kept["path"] if given is None and kept is not None else given
+    return None if known is None or not Path(known).is_dir() else store.load(known)
 
 
 def draw(
@@ -140,10 +137,10 @@ def _stack(plays: Plays) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     return np.concatenate(drawn, -2), np.concatenate(truth, -2), np.concatenate(alive, -1)
 
 
-def _present(plays: Plays, alive: np.ndarray, scene: int) -> np.ndarray:
+def _present(plays: Plays, alive: np.ndarray, scene: int) -> Any:
     first = int(plays.truth.starts[scene])
     rows = plays.observed + next(iter(plays.samples.values())).shape[2]
-    return np.asarray(alive[first : first + rows]).all(0)
+    return np.all(alive[first : first + rows], axis=0)
 
 
 def _labels(plays: Plays, name: str, sampled: Any) -> tuple[np.ndarray, np.ndarray] | None:

@@ -11,15 +11,16 @@ import dataclasses
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from understudy.experiment import checkpoint
 from understudy.types import UserError
 
 FORECAST = (
@@ -114,13 +115,7 @@ class Evaluation:
     def save(self, path: str | Path) -> Path:
         """Write ``evaluation.json`` atomically and return its path."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        with unfinished.open("w") as file:
-            json.dump(self.json(), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        checkpoint.write_atomic(path, json.dumps(self.json(), indent=1) + "\n")
         return path
 
     @classmethod
@@ -154,11 +149,9 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return _plain(value.item())
-    return value
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tables(evaluation: Evaluation) -> list[Table]:

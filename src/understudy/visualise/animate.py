@@ -62,13 +62,12 @@ def animate(
     shown = min(scenes, len(plays.truth))
     panels = [tracks(plays, scene, samples) for scene in range(shown)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".png":
+    write = WRITERS[path.suffix]
+    if write is None:
         draw_plays(plays, scenes=shown, samples=samples, grid=grid).savefig(path)
         return path
-    rate = plays.truth.rate * speed
-    WRITERS[path.suffix](
-        path, frames(panels, ground(plays, panels), plays.truth.rate, grid), rate, hold
-    )
+    pictures = frames(panels, ground(plays, panels), plays.truth.rate, grid)
+    write(path, pictures, plays.truth.rate * speed, hold)
     return path
 
 

@@ -20,7 +20,7 @@ AGENTS = ("#1f5fa6", "#d0502a", "#2f8f83", "#8a4fa0", "#b8860b", "#5b6670")
 """Colours of groups or teams, in spec order."""
 BALL = "#2b2b2b"
 
-RC = {
+RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.edgecolor": RULE,

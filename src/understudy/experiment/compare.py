@@ -1,0 +1,163 @@
+"""Put evaluated runs side by side: one table, one picture, and a refusal of unlike protocols."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy.experiment import checkpoint, page
+from understudy.experiment.evaluate import FILE
+from understudy.experiment.findings import findings
+from understudy.experiment.report import tables as html_tables
+from understudy.experiment.run import Run
+from understudy.experiment.tables import Evaluation
+from understudy.types import UserError, require
+from understudy.visualise.intervals import draw_intervals
+
+SHARED = ("protocol", "rate", "unit", "groups", "data", "windows", "agents", "samples", "burn_in",
+          "bounds", "env", "episodes")  # fmt: skip
+"""What two evaluations must share for their figures to be compared."""
+PICTURE, PAGE = "comparison.png", "comparison.html"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The evaluations of several runs as one, runs named by their folders."""
+
+    evaluation: Evaluation
+    picture: Path | None = None
+
+    def __str__(self) -> str:
+        return str(self.evaluation)
+
+    def json(self) -> dict[str, Any]:
+        """One JSON-able mapping."""
+        return self.evaluation.json()
+
+
+def compare(runs: Sequence[Run | str | Path], out: str | Path | None = None) -> Comparison:
+    """Compare runs that were evaluated alike.
+
+    Args:
+        runs: runs or their folders, each with an ``evaluation.json``.
+        out: folder for ``comparison.html`` and ``comparison.png``; nothing is written if None.
+
+    Raises:
+        UserError: where a run was not evaluated, or two were not evaluated alike.
+    """
+    require(len(runs) > 0, "expected at least one run to compare, found none; name some")
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    read = [(_name(run), Evaluation.load(run.folder / FILE)) for run in opened]
+    require(
+        len({name for name, _ in read}) == len(read),
+        f"expected runs in folders of different names, found {[name for name, _ in read]}; "
+        "rename some",
+    )
+    for name, evaluation in read[1:]:
+        check_alike(read[0][0], read[0][1], name, evaluation)
+    whole = merge(read)
+    if out is None:
+        return Comparison(whole)
+    return Comparison(whole, write(whole, Path(out)))
+
+
+def _name(run: Run) -> str:
+    return run.folder.resolve().name
+
+
+def check_alike(name: str, one: Evaluation, other_name: str, other: Evaluation) -> None:
+    """Refuse evaluations under different settings, naming the first difference.
+
+    Raises:
+        UserError: where anything in `SHARED` differs.
+    """
+    for key in SHARED:
+        first, second = one.json()["setting"].get(key), other.json()["setting"].get(key)
+        if first == second:
+            continue
+        if isinstance(first, dict) and isinstance(second, dict):
+            key = next(k for k in {**first, **second} if first.get(k) != second.get(k))
+            first, second = first.get(key), second.get(key)
+        raise UserError(
+            f"expected runs that were evaluated alike, found {key} {first!r} for {name} and "
+            f"{second!r} for {other_name}; evaluate both with the same data and protocol"
+        )
+
+
+def merge(read: Sequence[tuple[str, Evaluation]]) -> Evaluation:
+    """Rows of all runs, each named by its folder, then the truth and the baselines once."""
+    rows, others = [], []
+    notes: list[str] = []
+    for name, evaluation in read:
+        own = [r for r in evaluation.rows if not r.get("reference") and r["model"] != "truth"]
+        alone = len({r["model"] for r in own}) == 1
+        rows += [{**r, "model": name if alone else f"{name}: {r['model']}"} for r in own]
+        notes += [note for note in evaluation.notes if note not in notes]
+        known = {(r["model"], r.get("task")) for r in others}
+        others += [
+            r
+            for r in evaluation.rows
+            if (r.get("reference") or r["model"] == "truth")
+            and (r["model"], r.get("task")) not in known
+        ]
+    truth = [r for r in others if r["model"] == "truth"]
+    return Evaluation(
+        [*truth, *rows, *(r for r in others if r["model"] != "truth")], read[0][1].setting, notes
+    )
+
+
+def panels(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """The figures worth a picture, those that occur."""
+    unit = evaluation.setting.get("unit") or "units"
+    wanted = [
+        ("minADE", f"minADE, {unit}"),
+        ("ADE", f"mean ADE, {unit}"),
+        ("minSADE", f"minSADE, {unit}"),
+        ("energy_score", f"energy score, {unit}"),
+        ("speed", f"speed, {unit}/s"),
+        ("out_of_bounds", "rows with somebody out"),
+        ("elbo", "ELBO, nats"),
+        ("mean_return", "return"),
+    ]
+    return [pair for pair in wanted if sum(r.get(pair[0]) is not None for r in evaluation.rows) > 1]
+
+
+def pictured(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One line per model and baseline: the mean over seeds where there are several."""
+    means = {r["model"] for r in evaluation.rows if r.get("seed") == "mean"}
+    kept = [r for r in evaluation.rows if r["model"] not in means or r.get("seed") == "mean"]
+    return [
+        {**r, "label": r["model"], "reference": r.get("reference") or r["model"] == "truth"}
+        for r in kept
+    ]
+
+
+def write(evaluation: Evaluation, folder: Path) -> Path:
+    """Write the page and the picture of a comparison; return the picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / PICTURE
+    drawn = draw_intervals(pictured(evaluation), panels(evaluation))
+    drawn.savefig(picture)
+    items = "".join(
+        f'<li class="{f.level}">{page.text(f.text)}</li>' for f in findings(evaluation, [])
+    )
+    parts = [
+        "<h1>Comparison</h1>",
+        page.paragraph(
+            "Runs evaluated on the same windows, with the same number of samples.", "lead"
+        ),
+        page.section("In plain words", f'<ul class="findings">{items}</ul>'),
+        page.section(
+            "Side by side",
+            page.picture(
+                picture,
+                "Dots are figures, lines their 95 % intervals; baselines and the truth are grey.",
+            ),
+        ),
+        page.section("Figures", *html_tables(evaluation)),
+    ]
+    checkpoint.write_atomic(folder / PAGE, page.document("Comparison · understudy", parts))
+    evaluation.save(folder / "comparison.json")
+    return picture
