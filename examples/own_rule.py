@@ -1,7 +1,8 @@
 """An intent rule of your own: which of four quarters of the sky an agent is heading for.
 
-A rule is a pure function of one track, [time, agents, 2] and its rate -> int [time, agents].
-Thresholds are in units per second, so that the rule means the same at every rate.
+A rule is a pure function of tracks [batch, time, agents, 2], their rate, and who is alive; it
+answers an int for every row and agent. Thresholds are in units per second, so that the rule means
+the same at every rate.
 """
 
 import numpy as np
@@ -12,14 +13,15 @@ from understudy.data.labels import register
 STILL = 0.2  # units per second
 
 
-def quarter(track, rate):
+def quarter(track, rate, alive):
     """0 standing, 1 to 4 the quarter the agent's next half second points to."""
-    ahead = max(1, round(0.5 * rate))
-    later = np.concatenate([track[ahead:], np.repeat(track[-1:], ahead, axis=0)])[: len(track)]
-    move = (later - track) * rate / ahead
+    rows = np.arange(track.shape[1])
+    ahead = np.minimum(rows + max(1, round(0.5 * rate)), rows[-1])
+    seconds = np.maximum(ahead - rows, 1) / rate
+    move = (track[:, ahead] - track) / seconds[:, None, None]
     angle = np.arctan2(move[..., 1], move[..., 0])
     sector = 1 + ((angle + np.pi) // (np.pi / 2)).astype(int) % 4
-    return np.where(np.linalg.norm(move, axis=-1) < STILL, 0, sector)
+    return np.where(np.linalg.norm(move, axis=-1) < STILL, 0, sector).astype(np.int32)
 
 
 def main(episodes=64):

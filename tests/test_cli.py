@@ -189,11 +189,11 @@ def test_a_run_is_evaluated_sampled_drawn_and_exported(capsys, run, parts, tmp_p
     assert (run / "report.html").exists()
 
     plays = tmp_path / "plays"
-    code, out, _ = call(
+    code, _, err = call(
         capsys, "generate", run, "--demos", parts / "test", "--samples", 2, "--horizon", 4,
-        "--observed", 8, "--hold", "walker:0", "--out", plays,
+        "--observed", 8, "--hold", "agents:0", "--out", plays,
     )  # fmt: skip
-    assert code == 0, out
+    assert code == 0, err
     assert "already exists" in refusal(
         capsys, "generate", run, "--demos", parts / "test", "--out", plays
     )
@@ -220,8 +220,8 @@ def test_a_finished_run_resumes_to_itself(capsys, run):
 
 
 def test_a_folder_with_a_run_is_not_overwritten(capsys, run, parts):
-    said = refusal(capsys, "train", "rnn-gauss", "--demos", parts, "--steps", 2, "--out", run)
-    assert "already holds a run" in said
+    words = ["train", "rnn-gauss", "--demos", parts, "--steps", 2, "--out", run, *TINY]
+    assert "already holds a run" in refusal(capsys, *words)
 
 
 def test_a_diverged_seed_exits_with_3(capsys, parts, tmp_path):

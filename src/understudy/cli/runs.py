@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -30,26 +31,50 @@ class Evaluate(console.Verb):
     """Numbers of agents to try, for policies that transfer."""
     seed: int = 0
     """Of the evaluation, apart from those of training."""
+    report: bool = True
+    """Write RUN/report.html as well."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
     def __call__(self) -> None:
-        """Evaluate every seed and print the tables."""
+        """Evaluate every seed, print the tables, write the report."""
         from understudy.experiment.evaluate import evaluate
+        from understudy.experiment.report import report
+        from understudy.experiment.run import Run
 
+        run = Run(self.run)
+        demos = self.demos or _held_out(run)
         evaluation = evaluate(
-            self.run,
-            demonstrations=self.demos,
+            run,
+            demonstrations=demos,
             protocol=self.protocol,
             samples=self.samples,
             episodes=self.episodes,
             agents=self.agents or None,
             seed=self.seed,
         )
+        if self.report:
+            written = report(run, evaluation=evaluation, demonstrations=demos)
+            console.say(f"the report is in {written}")
         if self.json:
             console.show_json(evaluation.json())
         else:
             console.show(str(evaluation))
+
+
+def _held_out(run: Any) -> Path:
+    """The validation set a run was trained with.
+
+    Raises:
+        UsageError: where it is not known.
+    """
+    kept = run.config["validation"]
+    if kept is None or kept["path"] is None:
+        raise console.UsageError(
+            f"expected --demos DIR to measure {run.folder} on, found none, and it was trained "
+            "without a validation set on disk; give a demonstration folder"
+        )
+    return Path(kept["path"])
 
 
 @dataclasses.dataclass(frozen=True)
