@@ -1,0 +1,98 @@
+"""What the documents show is so: commands are read, names exist, short programs run."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import understudy
+from understudy import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+RUN = {
+    "docs/coming-from.md": [0, 1],
+    "docs/data.md": [1, 3],
+    "docs/models/vrnn.md": [0],
+    "docs/models/intent-vrnn.md": [0],
+}
+"""Python blocks that run as they stand, one after the other; the others need files or minutes."""
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands():
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.splitlines():
+                command = line.split("&& ")[-1]
+                if command.startswith("understudy "):
+                    yield pytest.param(command, id=f"{page.name}: {command[11:60]}")
+
+
+def dotted(node):
+    """``us.data.boids`` of an attribute chain on ``us``; None for any other."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return names[::-1] if isinstance(node, ast.Name) and node.id == "us" else None
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_command_is_read(command):
+    words = shlex.split(command)[1:]
+    if words[-1] == "--help" and len(words) > 2:
+        with pytest.raises(SystemExit) as stop:
+            cli.parse(words)
+        assert stop.value.code == 0
+    else:
+        assert callable(cli.parse(words))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_name_of_the_library_exists(page):
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            chain = dotted(node)
+            place = understudy
+            for name in chain or []:
+                place = getattr(place, name)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("understudy"):
+                module = __import__(node.module, fromlist=["x"])
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_short_programs_run(name):
+    programs = blocks(ROOT / name, "python")
+    scope = {}
+    for number in RUN[name]:
+        exec(compile(programs[number], name, "exec"), scope)
+
+
+def test_every_file_a_page_names_exists():
+    for page in PAGES:
+        for place in re.findall(
+            r"`((?:algorithms|networks|functional|data)/\w+\.py)`", page.read_text()
+        ):
+            assert (ROOT / "src" / "understudy" / place).is_file(), f"{page.name} names {place}"
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_every_algorithm_has_its_page():
+    from understudy.algorithms import ALGORITHMS
+
+    pages = {page.stem for page in (ROOT / "docs" / "models").glob("*.md")} - {"index"}
+    assert pages == set(ALGORITHMS)
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert str(page.relative_to(ROOT / "docs")) in navigation
