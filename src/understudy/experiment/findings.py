@@ -78,6 +78,12 @@ def judge(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
         found.append(
             Finding(level, f"{name} leaves the field {out:.2g} times as often as was recorded.")
         )
+    elif row.get("out_of_bounds", 0) > 0.01:
+        share = row["out_of_bounds"]
+        text = (
+            f"{name} has somebody out of bounds in {share:.0%} of rows; what was recorded, never."
+        )
+        found.append(Finding("warning", text))
     pace = ratios.get("speed")
     if pace is not None and abs(pace - 1) > PACE:
         word = "faster" if pace > 1 else "slower"

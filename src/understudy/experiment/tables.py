@@ -238,7 +238,7 @@ def cell(row: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """Three decimals below 100, one below 1,000; whole numbers as they are."""
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"

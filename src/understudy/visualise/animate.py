@@ -6,6 +6,7 @@ three panels take a second or two.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ class _Actor:
         if self.grid is None or self.track.intents is None:
             return
         known = [(i, c) for i, c in enumerate(self.track.intents[row]) if c >= 0]
-        self.boxes.set_paths([box(self.grid, intent) for _, intent in known])
+        self.boxes.set_paths([box(self.grid, int(intent)) for _, intent in known])
         face = self.colours[[agent for agent, _ in known]].reshape(-1, 4).copy()
         face[:, 3] = 0.22
         self.boxes.set_facecolor(face)  # pyright: ignore[reportArgumentType]
@@ -183,12 +184,23 @@ def _mp4(path: Path, pictures: Iterator[np.ndarray], rate: float, hold: float) -
             "expected imageio for MP4, found none; run pip install 'understudy[video]' "
             "or write a GIF"
         ) from missing
-    with imageio.get_writer(path, fps=rate, macro_block_size=2) as writer:
-        picture = None
-        for picture in pictures:
-            writer.append_data(picture)
-        for _ in range(round(hold * rate) if picture is not None else 0):
-            writer.append_data(picture)
+    with warnings.catch_warnings():
+        # the encoder is another program, which touches nothing of JAX
+        warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+        writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
+        with writer:
+            last: list[np.ndarray] = []
+            for picture in map(_even, pictures):
+                writer.append_data(picture)
+                last = [picture]
+            for picture in last * round(hold * rate):
+                writer.append_data(picture)
+
+
+def _even(picture: np.ndarray) -> np.ndarray:
+    """Cut to even numbers of pixels, which most codecs want."""
+    height, width = picture.shape[:2]
+    return picture[: height // 2 * 2, : width // 2 * 2]
 
 
 WRITERS: dict[str, Callable[..., None] | None] = {".gif": _gif, ".mp4": _mp4, ".png": None}

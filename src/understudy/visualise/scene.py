@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.patches import Arc, Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Arc, Circle, Rectangle
 
 from understudy.visualise import style
 
 FEET = {"ft": 1.0, "m": 0.3048, "yd": 1 / 3}
 """Units per foot."""
+LINE: Any = {
+    "edgecolor": style.LINES, "facecolor": "none", "linewidth": 0.9, "zorder": 0.5
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +57,10 @@ def scene_of(
         size = (high - low) / foot
         kind: Literal["court", "half court", "plain"] = "plain"
         if unit in FEET and np.allclose(low, 0) and abs(size[1] - 50) < 0.5:
-            kind = (
-                "court"
-                if abs(size[0] - 94) < 0.5
-                else "half court"
-                if abs(size[0] - 47) < 0.5
-                else "plain"
-            )
+            if abs(size[0] - 94) < 0.5:
+                kind = "court"
+            elif abs(size[0] - 47) < 0.5:
+                kind = "half court"
         return Scene((low[0], low[1]), (high[0], high[1]), kind, foot)
     finite = points.reshape(-1, 2)[np.isfinite(points).reshape(-1, 2).all(-1)]
     if len(finite) == 0:
@@ -84,16 +85,7 @@ def draw(axis: Any, scene: Scene) -> None:
     for spine in axis.spines.values():
         spine.set_visible(False)
     if not scene.field:
-        rounded = FancyBboxPatch(
-            scene.low,
-            width,
-            height,
-            boxstyle="round,pad=0",
-            facecolor="#f6f3ee",
-            edgecolor="none",
-            zorder=0,
-        )
-        axis.add_patch(rounded)
+        axis.add_patch(Rectangle(scene.low, width, height, facecolor=style.GROUND, zorder=0))
         return
     face = style.PAPER if scene.kind == "plain" else style.COURT
     ground = Rectangle(
@@ -105,61 +97,40 @@ def draw(axis: Any, scene: Scene) -> None:
 
 
 def _court(axis: Any, scene: Scene) -> None:
-    """Lines of an NBA court, from the rule book, in feet times `scene.foot`."""
-    foot, middle = scene.foot, 25.0 * scene.foot
-    line = {"edgecolor": style.LINES, "facecolor": "none", "linewidth": 0.9, "zorder": 0.5}
-    ends = (0.0, 94.0) if scene.kind == "court" else (0.0,)
-    for end in ends:
-        inward = 1.0 if end == 0 else -1.0
-
-        def at(feet: float, end: float = end, inward: float = inward) -> float:
-            return (end + inward * feet) * foot
-
-        left = min(at(0), at(19))
-        axis.add_patch(Rectangle((left, middle - 8 * foot), 19 * foot, 16 * foot, **line))
-        axis.add_patch(Circle((at(19), middle), 6 * foot, **line))
-        axis.add_patch(Circle((at(5.25), middle), 0.75 * foot, **line))
-        axis.plot(
-            [at(4), at(4)],
-            [middle - 3 * foot, middle + 3 * foot],
-            color=style.LINES,
-            linewidth=1.4,
-            zorder=0.5,
-        )
-        corner = np.sqrt(23.75**2 - 22.0**2)
-        for side in (-1, 1):
-            y = middle + side * 22 * foot
-            axis.plot(
-                [at(0), at(5.25 + corner)], [y, y], color=style.LINES, linewidth=0.9, zorder=0.5
-            )
-        reach = float(np.degrees(np.arctan2(22.0, corner)))
-        turn = 0.0 if end == 0 else 180.0
-        arc = Arc(
-            (at(5.25), middle),
-            47.5 * foot,
-            47.5 * foot,
-            angle=turn,
-            theta1=-reach,
-            theta2=reach,
-            edgecolor=style.LINES,
-            linewidth=0.9,
-            zorder=0.5,
-        )
-        axis.add_patch(arc)
+    """Draw the lines of an NBA court, from the rule book, in feet times `scene.foot`."""
+    foot = scene.foot
+    _end(axis, foot, 0.0, 1.0)
     if scene.kind == "court":
-        x = 47 * foot
-        axis.plot([x, x], [0, 50 * foot], color=style.LINES, linewidth=0.9, zorder=0.5)
-        axis.add_patch(Circle((x, middle), 6 * foot, **line))
+        _end(axis, foot, 94.0, -1.0)
+        _line(axis, [47 * foot] * 2, [0.0, 50 * foot])
+        axis.add_patch(Circle((47 * foot, 25 * foot), 6 * foot, **LINE))
     else:
-        axis.add_patch(
-            Arc(
-                (47 * foot, middle),
-                12 * foot,
-                12 * foot,
-                theta1=90,
-                theta2=270,
-                edgecolor=style.LINES,
-                linewidth=0.9,
-                zorder=0.5,
-            )
-        )
+        half = {"theta1": 90, "theta2": 270}
+        axis.add_patch(Arc((47 * foot, 25 * foot), 12 * foot, 12 * foot, **half, **LINE))
+
+
+def _end(axis: Any, foot: float, baseline: float, inward: float) -> None:
+    """One end: lane, free-throw circle, board, hoop and three-point line.
+
+    Args:
+        axis: to draw on.
+        foot: units per foot.
+        baseline: its x, feet.
+        inward: 1 if the court lies to the right of it, else -1.
+    """
+    near, middle = baseline * foot, 25 * foot
+    hoop, lane, board = (near + inward * feet * foot for feet in (5.25, 19.0, 4.0))
+    corner = np.sqrt(23.75**2 - 22.0**2)
+    axis.add_patch(Rectangle((min(near, lane), 17 * foot), 19 * foot, 16 * foot, **LINE))
+    axis.add_patch(Circle((lane, middle), 6 * foot, **LINE))
+    axis.add_patch(Circle((hoop, middle), 0.75 * foot, **LINE))
+    _line(axis, [board, board], [22 * foot, 28 * foot])
+    for y in (3 * foot, 47 * foot):
+        _line(axis, [near, hoop + inward * corner * foot], [y, y])
+    reach = float(np.degrees(np.arctan2(22.0, corner)))
+    turn = {"angle": 0.0 if inward > 0 else 180.0, "theta1": -reach, "theta2": reach}
+    axis.add_patch(Arc((hoop, middle), 47.5 * foot, 47.5 * foot, **turn, **LINE))
+
+
+def _line(axis: Any, x: Sequence[float], y: Sequence[float]) -> None:
+    axis.plot(x, y, color=style.LINES, linewidth=0.9, zorder=0.5)

@@ -13,6 +13,7 @@ PAPER = "#fdfcfa"
 INK = "#23211f"
 MUTED = "#8d867d"
 RULE = "#e4dfd7"
+GROUND = "#f6f3ee"
 COURT = "#f4ece0"
 LINES = "#c5b49b"
 
