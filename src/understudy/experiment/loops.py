@@ -1,6 +1,6 @@
 """The compiled training loop: many updates in one program, for every seed at once.
 
-Collecting from a JAX env and updating, or taking windows and updating, are one `lax.scan` under
+Collecting from a JAX env and updating, or taking windows and updating, are one loop under
 `jit`. Seeds are vmapped; the step, and every order drawn from it, is shared. A seed whose state
 stops being finite is frozen as it was before and goes along unchanged.
 """
@@ -25,6 +25,9 @@ INIT, UPDATE, BEGIN, DATA, VALIDATE = range(5)
 """What a key is for; see `seed_keys`."""
 
 SeedMetrics: TypeAlias = dict[str, Float[Array, " seeds"]]
+
+QUICK = {"xla_backend_optimization_level": 0}
+"""For programs that run once: compiled several times faster."""
 
 ALIVE = -1
 """Value of `Carry.diverged` for a seed that is well."""
@@ -85,18 +88,20 @@ def over_seeds(function: Callable[..., Any], *trees: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], function(*tree.index(trees, 0)))
 
 
-@functools.partial(jax.jit, static_argnames="spec")
-def initialise(
+def states(
     algorithm: Any, statistics: Statistics | None, keys: Key[Array, " seeds"], *, spec: Spec
 ) -> Any:
-    """States ``[seeds, ...]``, in a program of their own."""
-    states = over_seeds(lambda key: algorithm.init(spec, statistics, key), keys)
+    """Fresh states ``[seeds, ...]``."""
+    fresh = over_seeds(lambda key: algorithm.init(spec, statistics, key), keys)
     # a weak type would not survive a checkpoint, and the resumed program would be another one
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), states)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), fresh)
 
 
-@functools.partial(jax.jit, static_argnames=("env_rest", "envs"))
-def begin(
+initialise = functools.partial(jax.jit, static_argnames="spec", compiler_options=QUICK)(states)
+"""`states` in a program of their own."""
+
+
+def actors(
     algorithm: Any,
     states: Any,
     env_arrays: Any,
@@ -112,6 +117,12 @@ def begin(
         return rollout.begin(env, algorithm.policy(state, "explore"), key, envs=envs)
 
     return over_seeds(one, states, keys)
+
+
+begin = functools.partial(jax.jit, static_argnames=("env_rest", "envs"), compiler_options=QUICK)(
+    actors
+)
+"""`actors` in a program of their own."""
 
 
 def update(
@@ -141,41 +152,39 @@ def update(
     return Carry(_keep(frozen, carry.states, states), diverged, actors), metrics
 
 
-@functools.partial(
-    jax.jit, static_argnames=("env_rest", "sizes", "length"), donate_argnames=("carry",)
-)
+@functools.partial(jax.jit, static_argnames=("env_rest", "sizes"), donate_argnames=("carry",))
 def chunk(
     algorithm: Any,
     carry: Carry,
     windows: Window | None,
     env_arrays: Any,
     keys: Key[Array, " seeds"],
-    first: tuple[Any, Any],
+    at: tuple[Any, Any, Any],
     *,
     env_rest: Any,
     sizes: Sizes,
-    length: int,
 ) -> tuple[Carry, SeedMetrics]:
-    """Run `length` updates; return the carry and the mean of each metric.
+    """Run some updates; return the carry and the mean of each metric.
 
     Args:
         algorithm: hyper-parameters; floats are traced.
         carry: donated.
-        windows: of each update, ``[length, batch, time, ...]``. They come from outside for
-            resident sets too: gathered inside, the update would be fused with the gathering, and
-            differ from a streamed one in the last bit.
+        windows: of each update, ``[updates, batch, time, ...]``, maybe more than are used. They
+            come from outside for resident sets too: gathered inside, the update would be fused
+            with the gathering, and differ from a streamed one in the last bit.
         env_arrays: of `Parts`.
         keys: for updates, one per seed.
-        first: the first step in its stage, and the updates of the stages before.
+        at: the first step in its stage, the number of updates, and the updates of the stages
+            before. All traced, so that one program serves chunks of every length.
         env_rest: of `Parts`.
         sizes: envs, rollout.
-        length: updates.
     """
     env = Parts(env_arrays, env_rest).whole()
-    step_first, offset = first
+    first, updates, offset = at
 
-    def body(carry: Carry, x: tuple[Any, Any]) -> tuple[Carry, SeedMetrics]:
-        step, window = x
+    @jax.jit
+    def advance(carry: Carry, i: Any) -> tuple[Carry, SeedMetrics]:
+        window = None if windows is None else tree.index(windows, i)
 
         def batches(state: Any, actor: Any, key: Any) -> tuple[Batch, Any]:
             if actor is None:
@@ -184,11 +193,17 @@ def chunk(
             actor, rows = rollout.collect(env, policy, actor, key, steps=sizes.rollout)
             return Batch(rows, window), actor
 
-        return update(algorithm, carry, batches, step, offset, keys)
+        return update(algorithm, carry, batches, first + i, offset, keys)
 
-    steps = step_first + jnp.arange(length, dtype=jnp.int32)
-    carry, metrics = jax.lax.scan(body, carry, (steps, windows))
-    return carry, {name: values.mean(0) for name, values in metrics.items()}
+    def body(i: Any, loop: tuple[Carry, SeedMetrics]) -> tuple[Carry, SeedMetrics]:
+        carry, sums = loop
+        carry, metrics = advance(carry, i)
+        return carry, {name: sums[name] + value for name, value in metrics.items()}
+
+    _, shapes = jax.eval_shape(advance, carry, jnp.int32(0))
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+    carry, sums = jax.lax.fori_loop(jnp.int32(0), updates, body, (carry, zeros))
+    return carry, {name: total / updates.astype(total.dtype) for name, total in sums.items()}
 
 
 def _is_replay(node: Any) -> bool:
@@ -226,16 +241,19 @@ class Compiled:
 
     def advance(self, carry: Carry, step: int, length: int) -> tuple[Carry, Any]:
         """Do `length` updates from `step` on; return the mean of each metric, per seed."""
+        windows = None
+        if self.feed is not None:
+            # as many as in every chunk, so that the last one needs no program of its own
+            windows = self.feed.chunk(step, self.stage.log_every)
         return chunk(
             self.stage.algorithm,
             carry,
-            None if self.feed is None else self.feed.chunk(step, length),
+            windows,
             self.env.arrays,
             self.keys,
-            (jnp.int32(step), jnp.int32(self.stage.offset)),
+            (jnp.int32(step), jnp.int32(length), jnp.int32(self.stage.offset)),
             env_rest=self.env.rest,
             sizes=self.sizes,
-            length=length,
         )
 
     def close(self) -> None:

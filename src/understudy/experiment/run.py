@@ -140,7 +140,7 @@ class Run:
         algorithm = whole.stages[stage][0] if isinstance(whole, Stages) else whole
         keys = loops.seed_keys(self.config["seed"], self.seeds, stage, loops.INIT)
         like = jax.eval_shape(
-            lambda: loops.initialise(algorithm, self.statistics, keys, spec=self.spec)
+            lambda: loops.states(algorithm, self.statistics, keys, spec=self.spec)
         )
         states = checkpoint.load(path, like, ".states")
         return make(algorithm, jax.tree.map(lambda leaf: leaf[seed], states), kind, mode)

@@ -79,11 +79,16 @@ class Session:
         folder.write_json(self.folder / kept, {"seconds": before + seconds})
         self.progress({"event": "end", "step": self.updates, "steps": self.updates})
 
-    def begin(self, number: int, before: loops.Carry | None) -> loops.Carry:
+    def begin(
+        self, number: int, before: loops.Carry | None, *, traced: bool = False
+    ) -> loops.Carry:
         """The carry a stage begins with; pure, so it can be traced for its shapes."""
         stage = self.stages[number]
         keys = self.keys(number, loops.INIT)
-        states = loops.initialise(stage.algorithm, self.statistics, keys, spec=self.spec)
+        initialise, begin = loops.initialise, loops.begin
+        if traced:
+            initialise, begin = loops.states, loops.actors
+        states = initialise(stage.algorithm, self.statistics, keys, spec=self.spec)
         diverged = jnp.full(self.seeds, loops.ALIVE, jnp.int32)
         if before is not None:
             states = HANDOVERS[self.handover](before.states, states)
@@ -91,7 +96,7 @@ class Session:
         if not stage.online or isinstance(self.env, HostEnv):
             return loops.Carry(states, diverged)
         parts = loops.Parts.of(self.env)
-        actors = loops.begin(
+        actors = begin(
             stage.algorithm,
             states,
             parts.arrays,
@@ -102,7 +107,7 @@ class Session:
         return loops.Carry(states, diverged, actors)
 
     def _restore(self, path: Path, number: int) -> loops.Carry:
-        like = jax.eval_shape(lambda: self.begin(number, None))
+        like = jax.eval_shape(lambda: self.begin(number, None, traced=True))
         return checkpoint.load(path, like)
 
 
