@@ -11,7 +11,7 @@ import pytest
 from walkers import tracks
 
 from understudy.algorithms.intents import IntentVRNN
-from understudy.algorithms.presets import VRNN
+from understudy.algorithms.presets import RNNGauss
 from understudy.data import store
 from understudy.data.labels import Cells
 from understudy.experiment.arena import Options
@@ -43,8 +43,8 @@ def place(tmp_path_factory):
     store.save(tracks(episodes=8).replace(licence="for tests"), folder / "train")
     store.save(tracks(episodes=6, seed=9), folder / "held_out")
     models = {
-        "intents": (IntentVRNN(**IntentVRNN.TINY, rule=Cells()), 2),
-        "plain": (VRNN(width=4, rnn=4, latent_size=2, window=6, batch=2), 1),
+        "intents": (IntentVRNN(**IntentVRNN.TINY, rule=Cells(), layers=1), 2),
+        "plain": (RNNGauss(width=4, rnn=4, layers=1, window=6, batch=2), 1),
     }
     for name, (algorithm, seeds) in models.items():
         run = train(
