@@ -81,7 +81,7 @@ def test_a_simulator_that_hangs_or_dies_is_one_sentence():
     ):
         env = Batched(make, envs=2, by="processes", workers=2, timeout=60.0)
         for part in env._parts:
-            part.timeout = 1.5  # starting takes longer than a step
+            vars(part)["timeout"] = 1.5  # starting takes longer than a step
         env.reset(np.arange(2))
         env.step({"agents": np.zeros((2, 2, 1), np.float32)})
         with pytest.raises(UserError, match=sentence):

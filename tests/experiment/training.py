@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 from contracts.harness import walks
 from contracts.toys import LearnDrift
@@ -17,7 +18,7 @@ def slowly(event):
 
 
 if __name__ == "__main__":
-    sets = {"demonstrations": walks(), "validation": walks(seed=1)}
+    sets: Any = {"demonstrations": walks(), "validation": walks(seed=1)}
     if "resume" in sys.argv:
         resume(sys.argv[1], progress=slowly, **sets)
     else:
