@@ -28,3 +28,12 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("UNDERSTUDY_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """For tests that wait for the compiler rather than for the program."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

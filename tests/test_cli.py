@@ -11,6 +11,8 @@ import pytest
 from understudy import cli
 from understudy.cli import console
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 FORMS = [
     "quickstart",
     "quickstart boids --out DIR",
@@ -82,7 +84,7 @@ def parts(demos):
 
 
 @pytest.fixture(scope="module")
-def run(parts):
+def run(parts, compiled_quickly):
     folder = parts.parent / "run"
     words = ["train", "rnn-gauss", "--demos", str(parts), "--steps", "2", "--out", str(folder)]
     assert cli.main([*words, *TINY]) == 0

@@ -48,10 +48,10 @@ def test_a_file_imports_only_from_lower_floors(path):
             assert FLOORS[there] < FLOORS[here], f"{here} (floor {FLOORS[here]}) imports {there}"
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if place(p) == "algorithms" and p.stem not in ("presets", "__init__")],
-    ids=lambda p: p.stem,
-)  # fmt: skip
+PAGES = [p for p in FILES if place(p) == "algorithms" and p.stem not in ("presets", "__init__")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
 def test_an_algorithm_page_never_imports_a_sibling(path):
     siblings = {p.stem for p in (SOURCE / "algorithms").glob("*.py")} - {"stages"}
     for module in imports(path):

@@ -79,25 +79,28 @@ class Render(console.Verb):
     """Samples beside the truth of each scene."""
     speed: float = 1.0
     """1 plays in real time."""
+    run: Path | None = None
+    """Run that the plays are from, to draw the cells its intents point to."""
 
     def __call__(self) -> None:
         """Find out what the folder holds, and draw it."""
         from understudy.visualise.animate import animate
 
-        plays, grid = _plays(self.source, self.scenes, self.samples)
+        plays, maker = _plays(self.source, self.scenes, self.samples)
+        maker = self.run or maker
         path = animate(
             plays,
             self.out,
             scenes=self.scenes,
             samples=self.samples,
-            grid=grid,
+            grid=None if maker is None else _grid(maker),
             speed=self.speed,
         )
         console.show(str(path))
 
 
-def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Any]:
-    """Plays to draw, and the grid of their intents if that is known."""
+def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Path | None]:
+    """Plays to draw, and the run they were drawn from if `source` is one."""
     from understudy.data import store
     from understudy.experiment.generate import SAMPLES, Plays, generate
     from understudy.experiment.run import Run
@@ -121,7 +124,17 @@ def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Any]:
         )
     context = store.load(kept["path"])[:scenes]
     horizon = max(1, run.algorithm.window - 10)
-    return generate(run, context=context, samples=samples, horizon=horizon), None
+    return generate(run, context=context, samples=samples, horizon=horizon), source
+
+
+def _grid(run: Path) -> Any:
+    """The grid whose cells are the intents of a run, or None where they are no cells."""
+    from understudy.experiment.run import Run
+
+    algorithm = Run(run).algorithm
+    if not (hasattr(algorithm, "rule") and hasattr(algorithm.rule, "grid")):
+        return None
+    return algorithm.rule.grid
 
 
 def _nothing_generated(demonstrations: Any) -> Any:
