@@ -208,10 +208,10 @@ class Arena:
                 f"seed {self.seed}."
             )
         if self.windows.skipped:
-            names = ", ".join(self.windows.skipped[:5])
+            count = len(self.windows.skipped)
+            names = ", ".join(self.windows.skipped[:3]) + (" and others" if count > 3 else "")
             notes.append(
-                f"{len(self.windows.skipped)} episodes are shorter than {self.rules.length} rows "
-                f"and skipped: {names}{', ...' if len(self.windows.skipped) > 5 else ''}."
+                f"Skipped {count:,} episodes with fewer than {self.rules.length} rows: {names}."
             )
         if len(np.unique(self.clusters[self.chosen])) < 2:
             notes.append(f"One {self.cluster} only: there are no intervals.")

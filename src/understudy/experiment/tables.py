@@ -91,7 +91,7 @@ class Evaluation:
         return found[0]
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=170, no_color=True, force_terminal=False)
+        console = Console(file=io.StringIO(), width=220, no_color=True, force_terminal=False)
         for table in tables(self):
             console.print(table)
             console.print()
@@ -200,21 +200,18 @@ def caption(setting: Mapping[str, Any], section: str) -> str:
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Any) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    table.add_column("seed", justify="right")
-    table.add_column("execution", no_wrap=True)
+    lead: list[tuple[str, str]] = [("model", "left")]
+    lead += [("seed", "right")] * any(row.get("seed") is not None for row in rows)
+    lead += [("execution", "left")]
     drawn = any("samples" in row for row in rows) and columns[0] not in LIKELIHOOD
-    if drawn:
-        table.add_column("K", justify="right")
-    for _, heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
+    lead += [("K", "right")] * drawn
+    for heading, side in (*lead, *((heading, "right") for _, heading in columns)):
+        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
+    names = {"model": "model", "seed": "seed", "execution": "execution", "K": "samples"}
     for row in rows:
-        samples = [str(row.get("samples", ""))] if drawn else []
+        words = [row.get(names[heading]) for heading, _ in lead]
         table.add_row(
-            row["model"],
-            "" if row.get("seed") is None else str(row["seed"]),
-            row.get("execution") or "",
-            *samples,
+            *("" if word is None else str(word) for word in words),
             *(cell(row, key) for key, _ in columns),
         )
     return table
