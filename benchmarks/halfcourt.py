@@ -42,8 +42,6 @@ MODELS = (
     "rnn-gauss", "vrnn-joint", "vrnn-independent", "vrnn-mixed", "vrae", "intents-stationary",
     "intents-window",
 )  # fmt: skip
-MILLISECONDS = 100.0
-"""Of one update of all seeds, mean over the models; measured on 2 cores."""
 
 
 def models(steps: int, tiny: bool) -> dict[str, Any]:
@@ -253,17 +251,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="scenes, .npz")
     parser.add_argument("--unfiltered", type=Path, nargs="*", default=[])
     parser.add_argument("--runs", type=Path, required=True, help="folder of the trained runs")
-    parser.add_argument("--steps", type=int, default=10_000, help="updates per model")
+    parser.add_argument("--steps", type=int, default=4_000, help="updates per model")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--plan", action="store_true", help="print the compute hours and stop")
+    parser.add_argument("--plan", action="store_true", help="measure the compute hours and stop")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal that writes no results")
     options = parser.parse_args()
-    print(plan(options.models, steps=options.steps, milliseconds=MILLISECONDS, evaluation=0.1))
-    if options.plan:
-        return
     raw = read("scenes", options.data)
     train, validation, test = offence(raw).split(by="game", fractions=(0.8, 0.1, 0.1), seed=0)
+    chosen = {n: m for n, m in models(options.steps, options.tiny).items() if n in options.models}
+    if options.plan:
+        print(plan(chosen, train, steps=options.steps, seeds=options.seeds))
+        return
     stride = 50 if options.tiny else 5
     true, games = cut(test, stride)
     truth = motion(true)
@@ -275,7 +274,6 @@ def main() -> None:
         rows.append({"model": "truth, unfiltered", **{n: v.mean() for n, v in found.items()}})
         rates["unfiltered"] = float(found["out_of_bounds"].mean())
     print(table(rows), flush=True)
-    chosen = {n: m for n, m in models(options.steps, options.tiny).items() if n in options.models}
     scored, checks = {}, {}
     trained = train_all(
         chosen, options.runs, train, validation, steps=options.steps, seeds=options.seeds

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import understudy as us
+from understudy.data import sampling
 from understudy.data.demonstrations import Demonstrations
+from understudy.data.statistics import statistics as measure
 from understudy.experiment.folder import TIMING
-from understudy.types import Given, Observation
+from understudy.experiment.plan import stretch
+from understudy.types import Batch, Given, Observation
 
 
 def train_all(
@@ -71,22 +75,44 @@ def hours(run: Any) -> float:
     return json.loads(path.read_text())["seconds"] / 3600 if path.exists() else 0.0
 
 
-def plan(models: Iterable[str], *, steps: int, milliseconds: float, evaluation: float) -> str:
-    """The compute hours an experiment needs, written down before it is started.
+def plan(models: Mapping[str, Any], train: Demonstrations, *, steps: int, seeds: int) -> str:
+    """The compute hours an experiment needs, from a few updates of every model on this machine."""
+    lines, total = [], 0.0
+    for name, algorithm in models.items():
+        stages = stretch(algorithm, steps).stages
+        each = sum(seconds(stage, train, seeds) * updates for stage, updates in stages) / 3600
+        lines.append(f"{name:20} {each:6.2f} h for {steps} updates of {seeds} seeds")
+        total += each
+    lines.append(f"{'together':20} {total:6.2f} h, and about a tenth of that for scoring")
+    return "\n".join(lines)
 
-    Args:
-        models: names.
-        steps: updates per model.
-        milliseconds: measured time of an update of all seeds, mean over models.
-        evaluation: hours of sampling and scoring per model.
-    """
-    names = list(models)
-    each = steps * milliseconds / 3.6e6
-    return (
-        f"{len(names)} models ({', '.join(names)}): {steps} updates at {milliseconds:.0f} ms = "
-        f"{each:.2f} h each, scoring {evaluation:.2f} h each, "
-        f"{len(names) * (each + evaluation):.1f} h together on 2 CPU cores"
-    )
+
+def seconds(algorithm: Any, train: Demonstrations, seeds: int) -> float:
+    """Median time of an update of all seeds, compilation apart."""
+    some = train[:256]
+    if hasattr(algorithm, "resolve"):
+        algorithm = algorithm.resolve(some)
+    some = algorithm.prepare(some) if hasattr(algorithm, "prepare") else some
+    found = sampling.windows(some, algorithm.window)
+    window = sampling.gather(sampling.rows(some), found, np.arange(algorithm.batch) % len(found))
+    batch = jax.tree.map(jnp.asarray, Batch(demonstrations=window))
+    moments, keys = measure(some), jax.random.split(jax.random.key(0), seeds)
+
+    @jax.jit
+    def begin(keys: Any) -> Any:
+        return jax.vmap(lambda key: algorithm.init(some.spec, moments, key))(keys)
+
+    @jax.jit
+    def update(states: Any, keys: Any) -> Any:
+        return jax.vmap(lambda s, k: algorithm.update(s, batch, jnp.asarray(0), k))(states, keys)
+
+    states, times = begin(keys), []
+    for _ in range(6):
+        start = time.perf_counter()
+        states, metrics = update(states, keys)
+        float(metrics["loss"].sum())
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
 
 
 def futures(

@@ -4,7 +4,8 @@
 ``--model intents``: the same with one-hot intents of 90 cells (GRU 200x2); an intents network of
 one shared GRU over everybody's intents chooses them when sampling.
 ``--mode train`` is one training step, ``--mode sample`` draws ``--batch`` rollouts at once: ten
-rows burned in with z from the prior, forty generated. ``--mode label`` trains the intents.
+rows burned in with z from the prior, forty generated, ``--calls`` times one after the other.
+``--mode label`` trains the intents. ``--units N`` sets every width and GRU to N instead.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from common import negative_log_likelihood as nll
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-AGENTS, X, Z, WIDTH, ROWS, BURN_IN, CELLS = 5, 2, 16, 200, 50, 10, 90
+AGENTS, X, Z, ROWS, BURN_IN, CELLS = 5, 2, 16, 50, 10, 90
 Y = AGENTS * X
 
 
 class AgentVRNN(nn.Module):
     """One agent. Published for intents: encoder and prior see the intent, not the positions."""
 
-    def __init__(self, hidden: int, cells: int) -> None:
+    def __init__(self, width: int, hidden: int, cells: int) -> None:
         super().__init__()
         seen = cells or Y
-        self.prior = Gaussian(seen + hidden, WIDTH, Z)
-        self.encoder = Gaussian(X + seen + hidden, WIDTH, Z)
-        self.decoder = Gaussian(Y + cells + Z + hidden, WIDTH, X)
+        self.prior = Gaussian(seen + hidden, width, Z)
+        self.encoder = Gaussian(X + seen + hidden, width, Z)
+        self.decoder = Gaussian(Y + cells + Z + hidden, width, X)
         self.gru = nn.GRU(X + Z, hidden, num_layers=2)
 
     def forget(self, batch: int) -> Tensor:
@@ -37,14 +38,14 @@ class AgentVRNN(nn.Module):
 class Team(nn.Module):
     """All agents, and the network of their intents where there are any."""
 
-    def __init__(self, hidden: int, cells: int) -> None:
+    def __init__(self, width: int, hidden: int, cells: int) -> None:
         super().__init__()
-        self.cells = cells
-        self.agents = nn.ModuleList(AgentVRNN(hidden, cells) for _ in range(AGENTS))
+        self.cells, self.hidden = cells, hidden
+        self.agents = nn.ModuleList(AgentVRNN(width, hidden, cells) for _ in range(AGENTS))
         if cells:
-            self.macro = nn.GRU(AGENTS * cells, 200, num_layers=2)
+            self.macro = nn.GRU(AGENTS * cells, hidden, num_layers=2)
             self.choose = nn.ModuleList(
-                nn.Sequential(nn.Linear(Y + 200, WIDTH), nn.ReLU(), nn.Linear(WIDTH, cells))
+                nn.Sequential(nn.Linear(Y + hidden, width), nn.ReLU(), nn.Linear(width, cells))
                 for _ in range(AGENTS)
             )
 
@@ -67,7 +68,7 @@ class Team(nn.Module):
 
     def label_loss(self, y: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the intents."""
-        total, h = y.new_zeros(()), torch.zeros(2, y.shape[1], 200)
+        total, h = y.new_zeros(()), torch.zeros(2, y.shape[1], self.hidden)
         for t in range(len(y) - 1):
             for k in range(AGENTS):
                 logits = self.choose[k](torch.cat([y[t], h[-1]], -1))
@@ -80,7 +81,7 @@ class Team(nn.Module):
     def sample(self, y: Tensor, labels: Tensor) -> Tensor:
         """Rows after the burn-in are replaced by generated ones."""
         h = [agent.forget(y.shape[1]) for agent in self.agents]
-        h_macro, now, rows = torch.zeros(2, y.shape[1], 200), y[0], [y[0]]
+        h_macro, now, rows = torch.zeros(2, y.shape[1], self.hidden), y[0], [y[0]]
         for t in range(len(y) - 1):
             goals: list[Tensor] = [now] * AGENTS
             if self.cells:
@@ -107,10 +108,16 @@ class Team(nn.Module):
 
 def main() -> None:
     options = arguments(
-        __doc__ or "", model=("independent", "intents"), mode=("train", "sample", "label")
+        __doc__ or "",
+        model=("independent", "intents"),
+        mode=("train", "sample", "label"),
+        units=0,
+        calls=1,
     )
     intents = options.model == "intents"
-    team = Team(200 if intents else 250, CELLS if intents else 0)
+    published = (200, 200) if intents else (200, 250)
+    sizes = (options.units, options.units) if options.units else published
+    team = Team(*sizes, CELLS if intents else 0)
     data = plays(8, ROWS, options.batch, Y)
     labels = torch.randint(CELLS, (8, ROWS, options.batch, AGENTS))
     step = training_step(
@@ -119,7 +126,10 @@ def main() -> None:
 
     def call(i: int) -> float:
         if options.mode == "sample":
-            return team.sample(data[i % 8], labels[i % 8]).sum().item()
+            return sum(
+                team.sample(data[(i + n) % 8], labels[(i + n) % 8]).sum().item()
+                for n in range(options.calls)
+            )
         return step(data[i % 8], labels[i % 8])
 
     report(

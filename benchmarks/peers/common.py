@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,8 +70,11 @@ def training_step(loss: Callable[..., Tensor], parameters: list[Tensor]) -> Call
     return step
 
 
-def arguments(description: str, **extra: tuple) -> argparse.Namespace:
-    """Parse ``--steps --warmup --batch`` and the extra ``--name`` choices; set threads and seed."""
+def arguments(description: str, **extra: tuple | int) -> argparse.Namespace:
+    """Parse ``--steps --warmup --batch`` and the extra ``--name``; set threads and seed.
+
+    An extra is a tuple of choices, the first being the default, or a whole number.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of a round")
     parser.add_argument("--warmup", type=int, default=3)
@@ -79,15 +83,18 @@ def arguments(description: str, **extra: tuple) -> argparse.Namespace:
     parser.add_argument(
         "--serve", action="store_true", help="one round for every line on standard input"
     )
-    for name, choices in extra.items():
-        parser.add_argument(f"--{name}", choices=choices, default=choices[0])
+    for name, value in extra.items():
+        if isinstance(value, int):
+            parser.add_argument(f"--{name}", type=int, default=value)
+        else:
+            parser.add_argument(f"--{name}", choices=value, default=value[0])
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(0)
     return chosen
 
 
-def report(call: Callable[[int], float], options: argparse.Namespace, **about: object) -> None:
+def report(call: Callable[[int], float], options: argparse.Namespace, **about: Any) -> None:
     """Time ``call(step)``, warm-up apart, and print one JSON object per round.
 
     The number every call returns enters the checksum, so that no work can be left out. With
@@ -102,6 +109,7 @@ def report(call: Callable[[int], float], options: argparse.Namespace, **about: o
         "first_step_seconds": first,
         "steps": options.steps,
         "batch": options.batch,
+        "sequences": options.batch * getattr(options, "calls", 1),
         "threads": torch.get_num_threads(),
         "framework": f"torch {torch.__version__}",
     }
@@ -116,7 +124,7 @@ def report(call: Callable[[int], float], options: argparse.Namespace, **about: o
         median = statistics.median(seconds)
         timing = {
             "seconds_per_step": median,
-            "sequences_per_second": options.batch / median,
+            "sequences_per_second": about["sequences"] / median,
             "fastest_step": min(seconds),
             "checksum": checksum,
         }
