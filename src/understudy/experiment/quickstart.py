@@ -101,14 +101,7 @@ def quickstart(
         store.save(part, out / "demos" / name)
 
     say("learning first when flocks keep together, then how they fly")
-    run = train(
-        _algorithm(size),
-        demonstrations=out / "demos" / "train",
-        validation=out / "demos" / "validation",
-        out=out / "run",
-        options=TrainOptions(log_every=20, checkpoint_every=100),
-        progress=progress,
-    )
+    run = learn(out, size, progress)
 
     say("measuring it beside constant velocity on flocks it has never seen")
     evaluation = evaluate(
@@ -124,14 +117,46 @@ def quickstart(
     summary = summarise(problem, run, evaluation, commanded, obeyed)
 
     say("drawing")
-    plays = generate(
-        run,
-        context=flocks.test[: size.commanded],
-        observed=OBSERVED,
-        samples=2 * size.samples,
-        horizon=HORIZON,
+    folder.write_json(out / "summary.json", summary)
+    files = draw(run, evaluation, commanded, flocks.test[: size.commanded], out, size)
+    return Outcome(run, evaluation, summary, files)
+
+
+def learn(out: Path, size: Size, progress: Callable[[dict[str, Any]], None] | None) -> Run:
+    """Train in two stages on the flocks in ``out/demos``."""
+    algorithm = IntentVRNN(
+        rule=RULE,
+        scope="shared",
+        steps=size.steps,
+        decay=size.steps[1],
+        batch=size.batch,
+        width=size.width,
+        rnn=size.width,
+        intent_rnn=max(1, size.width // 2),
     )
-    files = {
+    return train(
+        algorithm,
+        demonstrations=out / "demos" / "train",
+        validation=out / "demos" / "validation",
+        out=out / "run",
+        options=TrainOptions(log_every=20, checkpoint_every=100),
+        progress=progress,
+    )
+
+
+def draw(
+    run: Run,
+    evaluation: Evaluation,
+    commanded: Plays,
+    flocks: Demonstrations,
+    out: Path,
+    size: Size,
+) -> dict[str, Path]:
+    """Write report, animation and picture; name them and the rest in the order to look at."""
+    plays = generate(
+        run, context=flocks, observed=OBSERVED, samples=2 * size.samples, horizon=HORIZON
+    )
+    return {
         "report": report(run, evaluation=evaluation, plays=plays, path=out / "report.html"),
         "animation": animate(commanded, out / "plays.gif", scenes=2, samples=2),
         "picture": animate(commanded, out / "plays.png", scenes=3, samples=2),
@@ -139,8 +164,6 @@ def quickstart(
         "demonstrations": out / "demos",
         "run": out / "run",
     }
-    folder.write_json(out / "summary.json", summary)
-    return Outcome(run, evaluation, summary, files)
 
 
 def command(run: Run, flocks: Demonstrations) -> tuple[Plays, dict[str, float]]:
@@ -204,16 +227,3 @@ def summarise(
             "apart": float(distance[:, 1].mean()),
         },
     }
-
-
-def _algorithm(size: Size) -> Any:
-    return IntentVRNN(
-        rule=RULE,
-        scope="shared",
-        steps=size.steps,
-        decay=size.steps[1],
-        batch=size.batch,
-        width=size.width,
-        rnn=size.width,
-        intent_rnn=max(1, size.width // 2),
-    )
