@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,22 @@ def train(folder: Path, out: Path, steps: int, resident_bytes: int) -> dict[str,
     return {"feed": events[0]["feed"]}
 
 
+class Anonymous(threading.Thread):
+    """Watches the memory of this process that is no file: pages of mapped files can be dropped."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+
+    def run(self) -> None:
+        """Look every 50 ms."""
+        while True:
+            lines = Path("/proc/self/status").read_text().splitlines()
+            found = next(line for line in lines if line.startswith("RssAnon"))
+            self.peak = max(self.peak, int(found.split()[1]) * 1024)
+            time.sleep(0.05)
+
+
 def part(arguments: list[str]) -> dict[str, Any]:
     """Run one part in a process of its own; add its time and peak memory."""
     process = subprocess.run(
@@ -115,12 +132,15 @@ def main() -> None:
     begun = time.monotonic()
     if len(sys.argv) > 1 and sys.argv[1] in ("write", "train"):
         verb, *words = sys.argv[1:]
+        watch = Anonymous()
+        watch.start()
         if verb == "write":
             result = write(Path(words[0]), int(words[1]))
         else:
             result = train(Path(words[0]), Path(words[1]), int(words[2]), int(words[3]))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps(result | {"seconds": time.monotonic() - begun, "peak_bytes": peak}))
+        result |= {"seconds": round(time.monotonic() - begun, 1), "peak_bytes": peak}
+        print(json.dumps(result | {"peak_anonymous_bytes": watch.peak}))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=100_000)
@@ -129,16 +149,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         result = measure(arguments.episodes, arguments.steps, Path(work))
     print(json.dumps(result, indent=2))
+    peak = round(result["streamed"]["peak_bytes"] / 2**20)
     write_result(
         "reliability",
         command=command(),
         seeds=[0],
         rows=[{"what": "large set", **result}],
         targets=[
-            target("A1.19", "streamed and resident feeds give the same bytes", "==", 1,
-                   int(result["same_result"])),
-            target("A1.19", "peak memory of the streamed training, MiB", "<=", 2048,
-                   round(result["streamed"]["peak_bytes"] / 2**20)),
+            target("A1.19", "peak memory of streamed training in MiB, same bytes as resident", "<=",
+                   2048, peak if result["same_result"] else None),
         ],
     )  # fmt: skip
     sys.exit(0 if result["same_result"] else 1)
