@@ -35,6 +35,7 @@ from understudy.networks import descent
 from understudy.networks.frames import Frames, Output, time_first
 from understudy.networks.generator import BurnIn, PlayGenerator, intent_log_prob, labelled
 from understudy.networks.intents import IntentPolicy
+from understudy.networks.mlp import drawn
 from understudy.networks.team import Team
 from understudy.networks.vrnn import Sizes
 from understudy.types import (
@@ -175,7 +176,6 @@ class IntentVRNN:
             sharing="independent",
             agents=group.agents,
             features=group.observation,
-            key=plays_key,
         )
         policy = IntentPolicy(
             seen,
@@ -184,9 +184,8 @@ class IntentVRNN:
             width=self.width,
             rnn=self.intent_rnn,
             layers=self.layers,
-            key=intents_key,
         )
-        params = Params(plays, policy, jnp.asarray(False))
+        params = Params(drawn(plays, plays_key), drawn(policy, intents_key), jnp.asarray(False))
         return State(params, descent.start(self.trainable(params)), frames)
 
     def trainable(self, params: Params) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from jaxtyping import Array, Float, Int, Key
 from understudy.networks import descent
 from understudy.networks.frames import Frames, Output, time_first
 from understudy.networks.generator import BurnIn, PlayGenerator
+from understudy.networks.mlp import drawn
 from understudy.networks.team import Sharing, Team, Terms
 from understudy.networks.vrnn import Sizes
 from understudy.types import (
@@ -140,9 +141,8 @@ class RecurrentGenerator:
             layers=self.layers,
             discriminator=self.information,
         )
-        team = Team(
-            sizes, sharing=self.sharing, agents=group.agents, features=group.observation, key=key
-        )
+        team = Team(sizes, sharing=self.sharing, agents=group.agents, features=group.observation)
+        team = drawn(team, key)
         return State(team, descent.start(team), frames)
 
     def loss(

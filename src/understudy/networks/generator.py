@@ -75,7 +75,8 @@ class PlayGenerator(eqx.Module):
         Raises:
             UserError: sizes that do not fit the trained networks or the horizon.
         """
-        past, alive = context.features[self.group], context.alive[self.group]
+        past = jnp.asarray(context.features[self.group])
+        alive = jnp.asarray(context.alive[self.group])
         self._check(past)
         rows = len(past)
         require(
@@ -117,8 +118,8 @@ class PlayGenerator(eqx.Module):
             intents), ``elbo_given_intents = reconstruction - kl``, ``elbo`` of positions and
             intents jointly, ``iwae`` of the same, ``frames`` counted.
         """
-        positions = window.observation.features[self.group]
-        alive = window.observation.alive[self.group]
+        positions = jnp.asarray(window.observation.features[self.group])
+        alive = jnp.asarray(window.observation.alive[self.group])
         self._check(positions)
 
         def many(x: Array) -> Array:
@@ -163,7 +164,7 @@ class PlayGenerator(eqx.Module):
         rows, agents, obs = past.shape
         future, held = jnp.zeros((horizon, agents, obs)), jnp.zeros((horizon, agents), bool)
         if given is not None:
-            future, held = given.values[self.group], given.held[self.group]
+            future, held = (jnp.asarray(x[self.group]) for x in (given.values, given.held))
             require(
                 future.shape == (horizon, agents, obs),
                 f"expected given positions of shape {(horizon, agents, obs)}, found "
@@ -177,7 +178,7 @@ class PlayGenerator(eqx.Module):
         if intents is None:
             return plan
         require(self.policy is not None, "this generator has no intents to fix; train IntentVRNN")
-        values, fixed = intents.values[self.group], intents.held[self.group]
+        values, fixed = (jnp.asarray(x[self.group]) for x in (intents.values, intents.held))
         require(
             values.shape == (horizon, agents),
             f"expected given intents of shape {(horizon, agents)}, found {values.shape}; "
@@ -204,7 +205,7 @@ def labelled(intents: Intents | None, group: str) -> Int[Array, "..."]:
         "(understudy.data.label, or let train do it)",
     )
     assert intents is not None
-    return intents[group]
+    return jnp.asarray(intents[group])
 
 
 def intent_log_prob(

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from understudy.networks.mlp import MLP, stacked
 
@@ -34,11 +34,10 @@ class Heads(eqx.Module):
         outputs: int,
         *,
         heads: int,
-        key: Key[Array, ""],
     ):
         self.sizes = tuple((name, size) for name, size in sizes.items() if size)
         inputs = sum(size for _, size in self.sizes)
-        self.nets = stacked(lambda k: MLP(inputs, hidden, outputs, key=k), heads, key)
+        self.nets = stacked(MLP(inputs, hidden, outputs), heads)
 
     def weight(self, name: str) -> Float[Array, "heads hidden size"]:
         """First-layer weights of one input."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from understudy.networks.heads import Common, Heads, PerHead
 from understudy.networks.recurrent import GRU
@@ -34,12 +34,10 @@ class IntentPolicy(eqx.Module):
         width: int,
         rnn: int,
         layers: int,
-        key: Key[Array, ""],
     ):
-        gru_key, decoder_key = jax.random.split(key)
-        self.gru = GRU(classes * heads, rnn, layers, key=gru_key)
+        self.gru = GRU(classes * heads, rnn, layers)
         sizes = {"seen": seen, "hidden": rnn}
-        self.decoder = Heads(sizes, (width,), classes, heads=heads, key=decoder_key)
+        self.decoder = Heads(sizes, (width,), classes, heads=heads)
         self.classes, self.heads = classes, heads
 
     def teach(

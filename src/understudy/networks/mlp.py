@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 T = TypeVar("T")
 
 
-def stacked(make: Callable[[Key[Array, ""]], T], count: int, key: Key[Array, ""]) -> T:
-    """Build `count` networks with weights of their own, stacked on a leading axis.
+def stacked(network: T, count: int) -> T:
+    """Repeat a network `count` times on a leading axis.
 
-    Apply them with ``jax.vmap``: the matrix products become one batched product.
+    Apply it with ``jax.vmap``: matrix products become one batched product.
     """
-    return jax.vmap(make)(jax.random.split(key, count))
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), network)
+
+
+def drawn(network: T, key: Key[Array, ""]) -> T:
+    """Draw all weights of a network, each uniform between minus and plus the bound it holds.
+
+    Networks are built holding bounds, and drawn once from one vector: a generator of random
+    numbers per weight would make compiling `init` several times slower than compiling `update`.
+    """
+    bounds, structure = jax.tree.flatten(network)
+    sizes = [leaf.size for leaf in bounds]
+    numbers = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
+    parts = jnp.split(numbers, list(itertools.accumulate(sizes))[:-1])
+    leaves = [b * p.reshape(b.shape) for b, p in zip(bounds, parts, strict=True)]
+    return jax.tree.unflatten(structure, leaves)
 
 
 class Linear(eqx.Module):
-    """``W x + b`` over the last axis; initialised uniformly within ``±1/sqrt(in)``."""
+    """``W x + b`` over the last axis; built holding the bound ``1/sqrt(in)``, see `drawn`."""
 
     weight: Float[Array, "out in"]
     bias: Float[Array, " out"]
 
-    def __init__(self, inputs: int, outputs: int, *, key: Key[Array, ""]):
-        weight_key, bias_key = jax.random.split(key)
+    def __init__(self, inputs: int, outputs: int):
         bound = 1.0 / math.sqrt(max(inputs, 1))
-        self.weight = jax.random.uniform(weight_key, (outputs, inputs), minval=-bound, maxval=bound)
-        self.bias = jax.random.uniform(bias_key, (outputs,), minval=-bound, maxval=bound)
+        self.weight = jnp.full((outputs, inputs), bound)
+        self.bias = jnp.full((outputs,), bound)
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:
         """Apply to any leading axes."""
@@ -60,14 +75,10 @@ class MLP(eqx.Module):
         hidden: Sequence[int],
         outputs: int,
         *,
-        key: Key[Array, ""],
         activation: Callable[[Array], Array] = jax.nn.relu,
     ):
         sizes = (inputs, *hidden, outputs)
-        keys = jax.random.split(key, len(sizes) - 1)
-        self.layers = tuple(
-            Linear(n, m, key=k) for n, m, k in zip(sizes[:-1], sizes[1:], keys, strict=True)
-        )
+        self.layers = tuple(Linear(n, m) for n, m in itertools.pairwise(sizes))
         self.activation = activation
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:

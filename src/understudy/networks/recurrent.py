@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from understudy.networks.mlp import affine
 
@@ -137,7 +137,8 @@ class GRULayer(eqx.Module):
 
     ``r = σ(W_r x + b_r + U_r h + c_r)``, ``u`` alike,
     ``n = tanh(W_n x + b_n + r (U_n h + c_n))``, ``h ← (1 - u) n + u h``.
-    Both biases b and c are kept, as in the reference models, so parameter counts agree.
+    Both biases b and c are kept, as in the reference models, so parameter counts agree. Built
+    holding the bound ``1/sqrt(hidden)``, see `understudy.networks.mlp.drawn`.
     """
 
     input_weight: Float[Array, "gates in"]
@@ -145,13 +146,12 @@ class GRULayer(eqx.Module):
     hidden_weight: Float[Array, "gates hidden"]
     hidden_bias: Float[Array, " gates"]
 
-    def __init__(self, inputs: int, hidden: int, *, key: Key[Array, ""]):
+    def __init__(self, inputs: int, hidden: int):
         bound = 1.0 / math.sqrt(hidden)
-        shapes = ((3 * hidden, inputs), (3 * hidden,), (3 * hidden, hidden), (3 * hidden,))
-        self.input_weight, self.input_bias, self.hidden_weight, self.hidden_bias = (
-            jax.random.uniform(k, shape, minval=-bound, maxval=bound)
-            for k, shape in zip(jax.random.split(key, 4), shapes, strict=True)
-        )
+        self.input_weight = jnp.full((3 * hidden, inputs), bound)
+        self.input_bias = jnp.full((3 * hidden,), bound)
+        self.hidden_weight = jnp.full((3 * hidden, hidden), bound)
+        self.hidden_bias = jnp.full((3 * hidden,), bound)
 
     def __call__(
         self, x: Float[Array, "*lead in"], hidden: Float[Array, "*lead hidden"]
@@ -206,11 +206,8 @@ class GRU(eqx.Module):
 
     layers: tuple[GRULayer, ...]
 
-    def __init__(self, inputs: int, hidden: int, layers: int, *, key: Key[Array, ""]):
-        self.layers = tuple(
-            GRULayer(inputs if i == 0 else hidden, hidden, key=k)
-            for i, k in enumerate(jax.random.split(key, layers))
-        )
+    def __init__(self, inputs: int, hidden: int, layers: int):
+        self.layers = tuple(GRULayer(hidden if i else inputs, hidden) for i in range(layers))
 
     @property
     def size(self) -> int:

@@ -55,18 +55,15 @@ class Team(eqx.Module):
     sharing: Sharing = eqx.field(static=True)
     agents: int = eqx.field(static=True)
 
-    def __init__(
-        self, sizes: Sizes, *, sharing: Sharing, agents: int, features: int, key: Key[Array, ""]
-    ):
+    def __init__(self, sizes: Sizes, *, sharing: Sharing, agents: int, features: int):
         """Build networks; `sizes` is that of one agent predicting `features` numbers."""
-        joint, independent = sharing == "joint", sharing == "independent"
         sizes = dataclasses.replace(
             sizes,
-            target=features * agents if joint else features,
+            target=features * agents if sharing == "joint" else features,
             heads=agents if sharing == "mixed" else 1,
             memory="now" if sharing == "mixed" else "next",
         )
-        self.nets = stacked(lambda k: VRNN(sizes, key=k), agents if independent else 1, key)
+        self.nets = stacked(VRNN(sizes), agents if sharing == "independent" else 1)
         self.sharing, self.agents = sharing, agents
 
     @property

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float
 
 from understudy.functional.latent import STD_FLOOR
 from understudy.networks.distributions import DiagonalGaussian
@@ -80,31 +80,30 @@ class VRNN(eqx.Module):
     discriminator: Heads | None
     sizes: Sizes = eqx.field(static=True)
 
-    def __init__(self, sizes: Sizes, *, key: Key[Array, ""]):
-        keys = jax.random.split(key, 5)
+    def __init__(self, sizes: Sizes):
         s, step, sequence = sizes, sizes.kind == "step", sizes.kind == "sequence"
-        scene = {"seen": s.seen if s.aware else 0, "hidden": s.rnn}
-        hidden, width = {"hidden": s.rnn}, (s.width, s.width)
-        target, extra = {"target": s.target}, {"extra": s.extra}
+        width, hidden, extra = (s.width, s.width), {"hidden": s.rnn}, {"extra": s.extra}
+        scene = {"seen": s.seen if s.aware else 0, **hidden}
         latent, out = {"latent": s.latent}, 2 * s.latent
-        reads = s.target * s.heads if step and s.memory == "next" else s.seen
-        reads += s.latent * s.heads if step else 0
-        sees = {**extra, **latent, "seen": s.seen, **hidden} if step else hidden
-        sees = {**extra, **latent, **hidden} if sequence else sees
-        self.gru = GRU(reads, s.rnn, s.layers, key=keys[0])
-        self.decoder = Heads(sees, width, 2 * s.target, heads=s.heads, key=keys[1])
-        self.prior = (
-            Heads({**extra, **scene}, width, out, heads=s.heads, key=keys[2]) if step else None
-        )
-        self.encoder = None
+        reads, sees = s.seen, {**extra, **hidden}
+        if sequence:
+            sees = {**extra, **latent, **hidden}
         if step:
-            self.encoder = Heads(
-                {**target, **extra, **scene}, width, out, heads=s.heads, key=keys[3]
+            reads = (
+                s.heads * (s.target + s.latent)
+                if s.memory == "next"
+                else reads + s.heads * s.latent
             )
+            sees = {**extra, **latent, "seen": s.seen, **hidden}
+        self.gru = GRU(reads, s.rnn, s.layers)
+        self.decoder = Heads(sees, width, 2 * s.target, heads=s.heads)
+        self.prior = self.encoder = self.discriminator = None
+        if step:
+            self.prior = Heads({**extra, **scene}, width, out, heads=s.heads)
+            self.encoder = Heads({"target": s.target, **extra, **scene}, width, out, heads=s.heads)
         elif sequence:
-            self.encoder = Heads(hidden, width, out, heads=1, key=keys[3])
-        recover = sequence and s.discriminator
-        self.discriminator = Heads(hidden, width, out, heads=1, key=keys[4]) if recover else None
+            self.encoder = Heads(hidden, width, out, heads=1)
+            self.discriminator = Heads(hidden, width, out, heads=1) if s.discriminator else None
         self.sizes = sizes
 
     # --- over a whole sequence whose targets are known ---
