@@ -7,8 +7,9 @@ unverified; its std has no floor, and its RNN row counts row 0 too.
 
     python benchmarks/boids.py --runs RUNS [--steps N] [--models NAME ...] [--plan]
 
-Run again to go on where it stopped. ``elbo`` bounds the log-likelihood of positions and intents
-together; the intents are a function of the positions, so it is comparable with the other rows.
+Run again to go on where it stopped; results are written once all models are there. ``elbo``
+bounds the log-likelihood of positions and intents together; the intents are a function of the
+positions, so it is comparable with the other rows.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ def main() -> None:
     lines = targets(measured, max(baselines.values()))
     print(table(found + measured))
     print(summary(lines))
-    if not options.tiny:
+    if not options.tiny and len(chosen) == len(PUBLISHED):
         write(
             "boids",
             command=command(),

@@ -8,8 +8,9 @@ game. Ten rows are shown, forty drawn, nothing is clipped. Intents on 9 x 10 cel
     python benchmarks/halfcourt.py --data score_train.npz --runs RUNS [--steps N] [--plan]
                                    [--models NAME ...] [--unfiltered FILE ...]
 
-Run again to go on where it stopped. Out of bounds counts rows in which any of the five is outside
-94 x 50 ft. A set that was filtered to lie inside has a true rate of 0; ``--unfiltered`` names
+Run again to go on where it stopped; results are written once all models are there. Out of
+bounds counts rows in which any of the five is outside 94 x 50 ft. A set that was filtered to lie
+inside has a true rate of 0; ``--unfiltered`` names
 recordings of the same league that were not, whose offence is measured alike.
 """
 
@@ -291,7 +292,7 @@ def main() -> None:
     lines = targets(rows, scored, rates, checks)
     print(table(rows))
     print(summary(lines))
-    if not options.tiny:
+    if not options.tiny and len(chosen) == len(MODELS):
         seeds = list(range(options.seeds))
         write("halfcourt", command=command(), seeds=seeds, rows=rows, targets=lines)
 
