@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from walkers import Drift, tracks
 
+from understudy.algorithms.baselines import ConstantVelocity
 from understudy.data import sampling
+from understudy.data.readers import read
+from understudy.data.statistics import statistics
 from understudy.experiment.arena import Arena, Options
 from understudy.experiment.contenders import contenders
 from understudy.experiment.evaluate import evaluate
 from understudy.experiment.forecast import score
-from understudy.experiment.protocols import Protocol
+from understudy.experiment.protocols import PROTOCOLS, Protocol
 from understudy.experiment.tables import Evaluation
 from understudy.types import Group, Spec, UserError
 
@@ -270,3 +273,22 @@ def test_the_seed_alone_decides_the_samples(found):
         generator, demonstrations=tracks(), protocol=PROTOCOL, samples=4, seed=1, options=PLAIN
     )
     assert other.row("drift")["minADE"] != found.row("drift")["minADE"]
+
+
+@pytest.mark.parametrize(
+    ("fold", "windows", "agents", "ade", "fde"),
+    [("hotel", 301, 1053, 0.323, 0.617), ("zara2", 921, 5833, 0.326, 0.728)],
+)
+def test_constant_velocity_of_eth_ucy(real_data, fold, windows, agents, ade, fde):
+    """Windows, pedestrians and errors counted before from the raw files, with other code."""
+    files = real_data / "eth_ucy_sgan_split" / fold / "test" / "*.txt"
+    demonstrations = read("frames", str(files), rate=2.5, unit="m")
+    arena = Arena(demonstrations, PROTOCOLS["eth_ucy"], 0, PLAIN)
+    assert len(arena.windows) == windows
+    assert arena.setting_json(1)["agents"] == agents
+    generator = ConstantVelocity(arena.scored, statistics(demonstrations))
+    found = score(
+        generator, arena.raw, arena.windows, arena.chosen, arena.setting, samples=1, seed=0
+    )
+    assert found["ADE@12"].value == pytest.approx(ade, abs=5e-4)
+    assert found["FDE@12"].value == pytest.approx(fde, abs=5e-4)

@@ -21,7 +21,7 @@ def test_a_good_model_is_called_good():
     found = findings(evaluation(1.0, 1.2), [])
     assert set(levels(found)) == {"good"}
     assert "better than constant velocity" in found[0].text
-    assert "1 against 1.5 ft" in found[0].text
+    assert "1 against 1.500 ft" in found[0].text
 
 
 def test_worse_than_constant_velocity_is_bad_by_the_best_and_a_warning_by_the_average():
@@ -51,6 +51,14 @@ def test_going_out_where_nobody_does_is_told():
     whole.rows[0]["out_of_bounds"] = 0.0
     row = {**whole.row("net"), "out_of_bounds": 0.08}
     assert any("8% of rows" in f.text and f.level == "warning" for f in judge(row, whole))
+
+
+def test_less_likely_than_constant_velocity_is_told():
+    whole = evaluation()
+    whole.rows[2]["elbo"] = 300.0
+    texts = [f.text for f in judge({**whole.row("net"), "elbo": 250.0}, whole)]
+    assert any("250 against 300 nats" in text for text in texts)
+    assert not any("nats" in f.text for f in judge({**whole.row("net"), "elbo": 350.0}, whole))
 
 
 def test_untrained_intents_come_first():

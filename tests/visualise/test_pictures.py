@@ -164,6 +164,24 @@ def test_a_court_has_the_lines_of_the_rule_book():
     assert {(p.get_x(), p.get_width()) for p in lanes} == {(0.0, 19.0), (75.0, 19.0)}
 
 
+def test_feet_and_a_ball_within_94_by_50_are_a_court():
+    plays = basketball(scenes=1)
+    bare = dataclasses.replace(plays, truth=plays.truth.replace(context={}))
+    assert ground(bare, [tracks(bare, 0, 1)]).kind == "court"
+    metres = dataclasses.replace(bare, truth=bare.truth.replace(unit="m"))
+    assert ground(metres, [tracks(metres, 0, 1)]).kind == "plain"
+    assert ground(metres, [tracks(metres, 0, 1)], [[0, 0], [28.65, 15.24]]).kind == "court"
+
+
+def test_demonstrations_alone_can_be_drawn(tmp_path):
+    plays = flock(scenes=1)
+    none = {"agents": np.zeros((1, 0, 0, 8, 2))}
+    alone = dataclasses.replace(plays, samples=none, observed=50)
+    assert [t.title for t in tracks(alone, 0, 2)] == ["what happened"]
+    with Image.open(animate(alone, tmp_path / "alone.gif")) as image:
+        assert image.n_frames == 50
+
+
 def test_without_bounds_the_tracks_decide():
     scene = scene_of(np.array([[1.0, 2.0], [3.0, 2.5], [np.nan, np.nan]]))
     assert scene.low[0] < 1 < 3 < scene.high[0]
@@ -193,6 +211,15 @@ def test_intent_boxes_are_drawn_in_their_cell():
 def _drawn(figure):
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+
+
+def test_an_elbo_without_all_its_parts_is_left_out():
+    rows = [
+        {"stage": 0, "step": 1, "elbo": [-9.0], "intents": [-9.0], "reconstruction": [0.0]},
+        {"stage": 1, "step": 2, "elbo": [90.0], "intents": [0.0], "reconstruction": [90.0]},
+    ]
+    assert idle_stages(rows, "elbo") == {0, 1}
+    assert idle_stages(rows, "reconstruction") == {0}
 
 
 METRICS = [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from understudy.experiment.tables import Evaluation
+from understudy.experiment.tables import Evaluation, number
 
 CONSTANT_VELOCITY = "constant velocity"
 OUT_OF_BOUNDS, PACE, RISE = 2.0, 0.15, 0.02
@@ -68,9 +68,17 @@ def judge(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
             Finding(
                 level,
                 f"{name} is {'worse' if worse else 'better'} than constant velocity by its "
-                f"{words}: {mine:.3g} against {other:.3g} {unit} ({key}).",
+                f"{words}: {number(mine)} against {number(other)} {unit} ({key}).",
             )
         )
+    if rivals and row.get("elbo") is not None and rivals[0].get("elbo") is not None:
+        mine, other = row["elbo"], rivals[0]["elbo"]
+        if mine < other:
+            text = (
+                f"{name} is less likely than constant velocity with noise: an ELBO of "
+                f"{number(mine)} against {number(other)} nats per sequence."
+            )
+            found.append(Finding("warning", text))
     ratios = row.get("ratios", {})
     out = ratios.get("out_of_bounds")
     if out is not None:

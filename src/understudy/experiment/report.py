@@ -220,17 +220,18 @@ def _plays(story: _Story) -> str:
         why = "no held-out demonstrations were given" if story.lack is None else story.lack
         return page.section("Plays", page.paragraph(f"None are shown: {why}."))
     grid = _grid(run)
+    bounds = None if story.evaluation is None else story.evaluation.setting.get("bounds")
     with tempfile.TemporaryDirectory() as folder:
-        moving = animate(plays, Path(folder) / GIF, grid=grid)
+        moving = animate(plays, Path(folder) / GIF, grid=grid, bounds=bounds)
         shown = page.picture(
-            moving, "What happened beside two samples, in real time; trails turn grey to colour "
+            moving, "What happened beside two samples, in real time; trails turn from grey to colour "
             "where the observed part ends.",
         )  # fmt: skip
     boxes = "" if plays.intents is None or grid is None else (
-        " Boxes are the cells that intents pointed at, stronger the longer they were held."
+        " Boxes are the cells that intents pointed at longest."
     )  # fmt: skip
     still = page.picture(
-        draw_plays(plays, grid=grid),
+        draw_plays(plays, grid=grid, bounds=bounds),
         "Held-out scenes beside samples. Grey and shaded: observed; then paths darken with time."
         + boxes,
     )

@@ -22,7 +22,7 @@ from understudy.types import UserError, require
 from understudy.visualise import style
 from understudy.visualise.plays import box, draw_plays
 from understudy.visualise.scene import Scene, draw
-from understudy.visualise.tracks import Plays, Track, ground, tracks
+from understudy.visualise.tracks import Bounds, Plays, Track, ground, tracks
 
 TRAIL = 14
 """Rows of the past drawn behind an agent."""
@@ -35,6 +35,7 @@ def animate(
     scenes: int = 1,
     samples: int = 2,
     grid: Grid | None = None,
+    bounds: Bounds | None = None,
     speed: float = 1.0,
     hold: float = 1.0,
 ) -> Path:
@@ -46,6 +47,7 @@ def animate(
         scenes: scenes to show, one row of panels each.
         samples: samples beside the truth of each scene.
         grid: cells of the intents, drawn as soft boxes; without it intents are not drawn.
+        bounds: of the field, where the demonstrations do not say.
         speed: 1 plays in real time.
         hold: seconds the last frame stays.
 
@@ -65,9 +67,9 @@ def animate(
     path.parent.mkdir(parents=True, exist_ok=True)
     write = WRITERS[path.suffix]
     if write is None:
-        draw_plays(plays, scenes=shown, samples=samples, grid=grid).savefig(path)
+        draw_plays(plays, scenes=shown, samples=samples, grid=grid, bounds=bounds).savefig(path)
         return path
-    pictures = frames(panels, ground(plays, panels), plays.truth.rate, grid)
+    pictures = frames(panels, ground(plays, panels, bounds), plays.truth.rate, grid)
     write(path, pictures, plays.truth.rate * speed, hold)
     return path
 

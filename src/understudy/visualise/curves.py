@@ -14,6 +14,8 @@ from understudy.visualise import style
 
 VALIDATION = "validation/"
 LEAVE_OUT = ("stage", "step", "frames")
+SUMS = {"elbo": ("reconstruction", "intents")}
+"""Metrics that mean something only in stages that train all of their parts."""
 FIRST = ("loss", "elbo", "reconstruction", "kl", "intents")
 
 
@@ -110,6 +112,8 @@ def _limits(axis: Any, seen: Sequence[np.ndarray]) -> None:
 
 def idle_stages(metrics: Sequence[Mapping[str, Any]], name: str) -> frozenset[int]:
     """Stages in which a metric is 0 throughout, if it is not so in all: it was not trained."""
+    if name in SUMS:
+        return frozenset().union(*(idle_stages(metrics, part) for part in SUMS[name]))
     active = {row.get("stage") for row in metrics if name in row and np.any(_numbers(row[name]))}
     present = {row.get("stage") for row in metrics if name in row}
     return frozenset(s for s in present - active if isinstance(s, int)) if active else frozenset()

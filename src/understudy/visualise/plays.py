@@ -14,25 +14,31 @@ from matplotlib.patches import Rectangle
 from understudy.data.grid import Grid
 from understudy.visualise import style
 from understudy.visualise.scene import draw
-from understudy.visualise.tracks import Plays, Track, ground, tracks
+from understudy.visualise.tracks import Bounds, Plays, Track, ground, tracks
 
 
 def draw_plays(
-    plays: Plays, *, scenes: int = 3, samples: int = 3, grid: Grid | None = None
+    plays: Plays,
+    *,
+    scenes: int = 3,
+    samples: int = 3,
+    grid: Grid | None = None,
+    bounds: Bounds | None = None,
 ) -> Figure:
     """Draw the truth and some samples of some scenes, one row per scene.
 
     The observed rows are the grey, softly shaded part of each path; paths darken with time; the
-    cells intents pointed at after that are boxes, stronger the longer an agent held them.
+    cell an intent pointed at longest after that is a box, the stronger the longer.
 
     Args:
         plays: what `understudy.generate` returned.
         scenes: rows of the picture, from the first scene on.
         samples: samples beside the truth.
         grid: cells of the intents; without it intents are not drawn.
+        bounds: of the field, where the demonstrations do not say.
     """
     panels = [tracks(plays, scene, samples) for scene in range(min(scenes, len(plays.truth)))]
-    scene = ground(plays, panels)
+    scene = ground(plays, panels, bounds)
     columns = max(len(row) for row in panels)
     with style.styled():
         each = 2.5 * min(max(scene.aspect, 0.8), 1.4)
@@ -96,21 +102,23 @@ def last(track: Track) -> np.ndarray:
 
 
 def _boxes(axis: Any, track: Track, grid: Grid) -> None:
-    """Cells each agent headed for after the observed part, weighted by the time it did."""
+    """The cell each agent headed for longest after the observed part, as strong as it was long."""
     assert track.intents is not None
     future = track.intents[track.observed :]
     for agent in range(future.shape[1]):
         held = future[:, agent][future[:, agent] >= 0]
-        for intent, count in zip(*np.unique(held, return_counts=True), strict=True):
-            share = count / len(held)
-            patch = box(grid, int(intent))
-            patch.set(
-                facecolor=to_rgba(track.colours[agent], 0.34 * share),
-                edgecolor=to_rgba(track.colours[agent], 0.6 * share),
-                linewidth=0.8,
-                zorder=1,
-            )
-            axis.add_patch(patch)
+        if len(held) == 0:
+            continue
+        intents, counts = np.unique(held, return_counts=True)
+        share = counts.max() / len(held)
+        patch = box(grid, int(intents[counts.argmax()]))
+        patch.set(
+            facecolor=to_rgba(track.colours[agent], 0.06 + 0.28 * share),
+            edgecolor=to_rgba(track.colours[agent], 0.15 + 0.45 * share),
+            linewidth=0.8,
+            zorder=1,
+        )
+        axis.add_patch(patch)
 
 
 def box(grid: Grid, intent: int) -> Rectangle:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,6 +14,12 @@ from understudy.data.positions import xy
 from understudy.types import Group
 from understudy.visualise import style
 from understudy.visualise.scene import Scene, scene_of
+
+COURT = np.array([94.0, 50.0])
+BESIDE = 4.0
+"""Feet that players and ball may be off a basketball court."""
+Bounds: TypeAlias = Sequence[Sequence[float]] | Float[np.ndarray, "2 2"]
+"""Low and high corner of the field."""
 
 
 @runtime_checkable
@@ -71,7 +77,7 @@ def tracks(plays: Plays, scene: int, shown: int) -> list[Track]:
     ]
     colours, sizes = appearance(truth, scene)
     moved = np.concatenate([np.full(g.agents, g.name in plays.samples) for g in truth.spec.groups])
-    intents = _labels(truth, first, min(last, first + rows), rows)
+    intents = _labels(plays, first, min(last, first + rows), rows)
     title = f"what happened{_shared(intents)}"
     base = Track(title, np.concatenate(real, 1), plays.observed, colours, sizes, moved)
     out = [dataclasses.replace(base, intents=intents)]
@@ -115,13 +121,15 @@ def _sampled(plays: Plays, group: Group, scene: int, sample: int, real: np.ndarr
     return out
 
 
-def _labels(truth: Demonstrations, first: int, last: int, rows: int) -> np.ndarray | None:
+def _labels(plays: Plays, first: int, last: int, rows: int) -> np.ndarray | None:
+    """Labels of the groups that were generated; the others have none."""
+    truth = plays.truth
     if truth.intents is None:
         return None
     parts = []
     for group in truth.spec.groups:
         part = np.full((rows, group.agents), -1, int)
-        if group.name in truth.intents:
+        if group.name in truth.intents and group.name in plays.samples:
             part[: last - first] = truth.intents[group.name][first:last]
         parts.append(part)
     return np.concatenate(parts, 1)
@@ -164,11 +172,19 @@ def appearance(truth: Demonstrations, scene: int) -> tuple[tuple[str, ...], tupl
     return tuple(colours), tuple(sizes)
 
 
-def ground(plays: Plays, panels: list[list[Track]]) -> Scene:
-    """The scene every panel of `plays` is drawn on."""
+def ground(plays: Plays, panels: list[list[Track]], bounds: Bounds | None = None) -> Scene:
+    """The scene every panel of `plays` is drawn on.
+
+    The field is `bounds`, else what the demonstrations say; without either, tracks in feet with a
+    ball that stay within 94 x 50 ft are on a basketball court.
+    """
     points = np.concatenate([t.positions.reshape(-1, 2) for row in panels for t in row])
     known = plays.truth.context.get("bounds")
     unit = plays.truth.unit
-    if known is not None and len(known) and np.all(known == known[0]):
-        return scene_of(points, unit=unit, bounds=np.asarray(known[0], float))
-    return scene_of(points, unit=unit)
+    if bounds is None and known is not None and len(known) and np.all(known == known[0]):
+        bounds = np.asarray(known[0], float)
+    if bounds is None and unit == "ft" and "ball" in plays.truth.spec.names:
+        real = np.concatenate([row[0].positions.reshape(-1, 2) for row in panels])
+        inside = np.nanmin(real) > -BESIDE and np.all(np.nanmax(real, 0) < COURT + BESIDE)
+        bounds = np.array([[0.0, 0.0], COURT]) if inside else None
+    return scene_of(points, unit=unit, bounds=None if bounds is None else np.asarray(bounds, float))
