@@ -9,7 +9,7 @@ from understudy.types import UserError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
-TINY = Size(episodes=20, steps=(1, 1), width=4, batch=2, windows=2, commanded=2, samples=2)
+TINY = Size(episodes=20, steps=2, width=4, batch=2, windows=2, commanded=2, samples=2)
 
 
 def test_the_quick_start_leaves_what_it_promises(tmp_path):

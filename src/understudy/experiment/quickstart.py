@@ -44,8 +44,8 @@ class Size:
 
     episodes: int = 5_120
     """Flocks, split 80 : 10 : 10."""
-    steps: tuple[int, int] = (60, 340)
-    """Updates for the intents, then for the flights."""
+    steps: int = 500
+    """Updates."""
     width: int = 32
     """Units of every layer."""
     batch: int = 32
@@ -100,7 +100,7 @@ def quickstart(
     for name, part in flocks._asdict().items():
         store.save(part, out / "demos" / name)
 
-    say("learning first when flocks keep together, then how they fly")
+    say("learning when flocks keep together, and how they fly")
     run = learn(out, size, progress)
 
     say("measuring it beside constant velocity on flocks it has never seen")
@@ -123,12 +123,12 @@ def quickstart(
 
 
 def learn(out: Path, size: Size, progress: Callable[[dict[str, Any]], None] | None) -> Run:
-    """Train in two stages on the flocks in ``out/demos``."""
+    """Train on the flocks in ``out/demos``: intents and flights together, to compile once."""
     algorithm = IntentVRNN(
         rule=RULE,
         scope="shared",
-        steps=size.steps,
-        decay=size.steps[1],
+        stages=False,
+        decay=size.steps,
         batch=size.batch,
         width=size.width,
         rnn=size.width,
@@ -138,6 +138,7 @@ def learn(out: Path, size: Size, progress: Callable[[dict[str, Any]], None] | No
         algorithm,
         demonstrations=out / "demos" / "train",
         validation=out / "demos" / "validation",
+        steps=size.steps,
         out=out / "run",
         options=TrainOptions(log_every=20, checkpoint_every=100),
         progress=progress,
