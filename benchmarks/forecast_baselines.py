@@ -48,7 +48,7 @@ def measure(name: str, demonstrations: Demonstrations, protocol: str) -> list[di
         "unit": setting["unit"],
         "windows": setting["windows"],
         "agent_windows": setting["agents"],
-        "bootstrap": f"{setting['clusters']} {setting['cluster']}s",
+        "bootstrap": f"{setting['clusters']} {setting['cluster']}(s)",
         "seconds_all_rows": round(seconds, 1),
     }
     return [

@@ -207,6 +207,9 @@ class Arena:
                 f"The random walk is scored on {REFERENCE_WINDOWS:,} of these windows, drawn by "
                 f"seed {self.seed}."
             )
+        few = self.options.likelihood_windows
+        if scored > few:
+            notes.append(f"Likelihoods are those of {few:,} windows, drawn by seed {self.seed}.")
         if self.windows.skipped:
             count = len(self.windows.skipped)
             names = ", ".join(self.windows.skipped[:3]) + (" and others" if count > 3 else "")
@@ -260,10 +263,10 @@ class _Scored:
 def clusters(
     demonstrations: Demonstrations, found: Windows
 ) -> tuple[Int[np.ndarray, " windows"], str]:
-    """What windows are drawn by in a bootstrap: their game where all are known, else episode."""
+    """What windows are drawn by in a bootstrap: their game where several are known, or episode."""
     episodes = np.asarray(found.episode)
     games = demonstrations.labels.get("game")
-    if games is None or (games == "").any():
+    if games is None or (games == "").any() or len(np.unique(games)) < 2:
         return episodes, "episode"
     return np.unique(games, return_inverse=True)[1][episodes], "game"
 

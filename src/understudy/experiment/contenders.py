@@ -68,7 +68,7 @@ def contender(item: Any, kind: str = "generator") -> Contender:
     if isinstance(item, Run):
         seeds = [seed for seed in range(item.seeds) if seed not in item.diverged]
         return Contender(
-            item.name,
+            title(item),
             {seed: getattr(item, kind)(seed) for seed in seeds},
             {seed: f"diverged at update {update}" for seed, update in item.diverged.items()},
             getattr(item.algorithm, "prepare", None),
@@ -80,6 +80,11 @@ def contender(item: Any, kind: str = "generator") -> Contender:
         f"expected a run, the folder of a run or a {kind}, found {type(item).__name__}; "
         "pass what understudy.train returned"
     )
+
+
+def title(run: Run) -> str:
+    """What a run is called in a table: what its algorithm calls itself, or its class."""
+    return str(getattr(run.algorithm, "title", run.name))
 
 
 def label(generator: Any) -> str:

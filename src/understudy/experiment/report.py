@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.grid import Grid
-from understudy.experiment import checkpoint, page, samples
+from understudy.experiment import checkpoint, contenders, page, samples
 from understudy.experiment.findings import findings, models
 from understudy.experiment.generate import Plays
 from understudy.experiment.run import Run
@@ -95,7 +95,7 @@ def report(
 
 def title(run: Run) -> str:
     """What a run is called: its algorithm, and its folder."""
-    return f"{run.name} · {run.folder.resolve().name}"
+    return f"{contenders.title(run)} · {run.folder.resolve().name}"
 
 
 def _head(story: _Story) -> str:
@@ -110,7 +110,7 @@ def _head(story: _Story) -> str:
         f"Learned from {learned} in {run.updates:,} updates, {run.seeds} "
         f"seed{'s' if run.seeds > 1 else ''}.{state}"
     )
-    heading = f"<h1>{page.text(run.name)}</h1>"
+    heading = f"<h1>{page.text(contenders.title(run))}</h1>"
     return (
         f"<header>{heading}{page.paragraph(lead, 'lead')}{page.facts(_headlines(story))}</header>"
     )
@@ -224,8 +224,8 @@ def _plays(story: _Story) -> str:
     with tempfile.TemporaryDirectory() as folder:
         moving = animate(plays, Path(folder) / GIF, grid=grid, bounds=bounds)
         shown = page.picture(
-            moving, "What happened beside two samples, in real time; trails turn from grey to colour "
-            "where the observed part ends.",
+            moving, "What happened beside two samples, in real time; trails turn from grey to "
+            "colour where the observed part ends.",
         )  # fmt: skip
     boxes = "" if plays.intents is None or grid is None else (
         " Boxes are the cells that intents pointed at longest."
