@@ -36,8 +36,8 @@ def animate(
     samples: int = 2,
     grid: Grid | None = None,
     bounds: Bounds | None = None,
-    speed: float = 1.0,
-    hold: float = 1.0,
+    speed: float | int = 1.0,
+    hold: float | int = 1.0,
 ) -> Path:
     """Write plays as a GIF, an MP4 or a still PNG, by the ending of `path`.
 

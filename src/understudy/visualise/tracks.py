@@ -18,7 +18,7 @@ from understudy.visualise.scene import Scene, scene_of
 COURT = np.array([94.0, 50.0])
 BESIDE = 4.0
 """Feet that players and ball may be off a basketball court."""
-Bounds: TypeAlias = Sequence[Sequence[float]] | Float[np.ndarray, "2 2"]
+Bounds: TypeAlias = Sequence[Sequence[float | int]] | Float[np.ndarray, "2 2"]
 """Low and high corner of the field."""
 
 
