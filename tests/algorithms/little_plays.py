@@ -12,13 +12,16 @@ from understudy.types import Batch, Group, Spec
 ROWS = 6
 
 
-def straight(episodes=8, agents=2, rows=ROWS, seed=0):
-    """Agents at constant velocity, except for noise of std 0.002 in every step."""
+def straight(episodes=8, agents=2, rows=ROWS, seed=0, noise=0.002):
+    """Agents at constant velocity, except for noise of that std in every step.
+
+    The intent of an agent is the sign of its velocity in x.
+    """
     rng = np.random.default_rng(seed)
     start = rng.uniform(-1, 1, (episodes, 1, agents, 2))
     velocity = rng.normal(0, 0.1, (episodes, 1, agents, 2))
-    noise = rng.normal(0, 0.002, (episodes, rows, agents, 2)).cumsum(1)
-    tracks = start + velocity * np.arange(rows)[None, :, None, None] + noise
+    bumps = rng.normal(0, noise, (episodes, rows, agents, 2)).cumsum(1)
+    tracks = start + velocity * np.arange(rows)[None, :, None, None] + bumps
     intents = (velocity[..., 0] > 0).astype(np.int32)
     return demonstrations(tracks, np.broadcast_to(intents, (episodes, rows, agents)), 2)
 
@@ -34,7 +37,9 @@ def demonstrations(tracks, intents=None, classes=0):
         rate=10.0,
         unit="",
         labels={"episode": names, "source": names},
-        intents=None if intents is None else {"agents": intents.reshape(-1, agents).copy()},
+        intents=None
+        if intents is None
+        else {"agents": intents.reshape(-1, agents).astype(np.int32)},
         intent_classes=classes,
     )
 

@@ -1,0 +1,42 @@
+"""Presets: names, stages, and that arguments reach the page."""
+
+from importlib import import_module
+
+import pytest
+
+from understudy.algorithms import ALGORITHMS, presets
+from understudy.algorithms.stages import Stages
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_name_makes_an_algorithm_for_demonstrations(name):
+    module, function = ALGORITHMS[name].split(":")
+    assert getattr(import_module(module), function)().needs == {"demonstrations"}
+
+
+def test_a_name_is_a_point_in_the_space_of_arguments():
+    found = {
+        "rnn": presets.RNNGauss(),
+        "joint": presets.VRNN(),
+        "mixed": presets.VRNN("mixed", rnn=7),
+        "vrae": presets.VRAE(information=True),
+    }
+    assert {n: (a.latent, a.sharing) for n, a in found.items()} == {
+        "rnn": ("none", "joint"),
+        "joint": ("step", "joint"),
+        "mixed": ("step", "mixed"),
+        "vrae": ("sequence", "mixed"),
+    }
+    assert found["mixed"].rnn == 7
+
+
+def test_intents_come_in_two_stages_or_at_once():
+    stages = presets.IntentVRNN(steps=(2, 3), width=5)
+    assert isinstance(stages, Stages)
+    assert [(a.part, a.width, n) for a, n in stages.stages] == [("intents", 5, 2), ("plays", 5, 3)]
+    assert presets.IntentVRNN(stages=False).part == "all"
+
+
+def test_published_presets_see_and_predict_positions_alone():
+    for preset in (presets.published_rnn_gauss(), presets.published_vrnn()):
+        assert (preset.velocity, preset.output, preset.burn_in) == (False, "position", "prior")
