@@ -180,7 +180,7 @@ class Group:
 
     name: str
     agents: int
-    """Capacity: agent slots in storage and in per-agent weights; a policy reads N from its input."""
+    """Capacity: slots in storage and in per-agent weights; a policy reads N from its input."""
     observation: int
     """Number of features each agent observes."""
     action: ActionSpec | None = None
@@ -326,7 +326,7 @@ class Samples:
 
 @record
 class Statistics:
-    """Moments of the training split, ``{group: [obs]}`` each; nothing else may be learned from it."""
+    """Moments of the training split, ``{group: [obs]}`` each, and of no other split."""
 
     mean: PyTree[Float[AnyArray, " ?obs"], "S"]
     std: PyTree[Float[AnyArray, " ?obs"], "S"]

@@ -66,30 +66,15 @@ def train(
         planned = plan.lay_out(stages, options, env, seeds)
         spec = _spec(stages, env, training)
         statistics = None if training is None else measure(training.demonstrations)
-        lone = not isinstance(algorithm, Stages)
-        written = {
-            "version": VERSION,
-            "understudy": understudy.__version__,
-            "name": type(algorithm if lone else stages.stages[-1][0]).__name__,
-            "algorithm": config.to_json(stages.stages[0][0] if lone else stages),
-            "stages": [{"updates": s.updates, "log_every": s.log_every} for s in planned],
-            "steps": stages.steps,
-            "spec": config.to_json(spec),
-            "seeds": seeds,
-            "seed": seed,
-            "env": _describe_env(env),
-            "demonstrations": None if training is None else material.describe(training),
-            "validation": None if checking is None else material.describe(checking),
-            "options": config.to_json(options),
-        }
-        kept = None if statistics is None else to_json(statistics)
-        folder.create(out, written, kept)
-        Session(
+        session = Session(
             folder=out, stages=planned, handover=stages.handover, spec=spec,
             statistics=statistics, env=env, training=training, validation=checking, seeds=seeds,
             seed=seed, options=options, progress=progress or _silent,
             trackers=trackers.start(options.trackers, out),
-        ).train()  # fmt: skip
+        )  # fmt: skip
+        kept = None if statistics is None else to_json(statistics)
+        folder.create(out, _describe(session, stages, isinstance(algorithm, Stages)), kept)
+        session.train()
     return Run(out)
 
 
@@ -168,6 +153,25 @@ def _spec(stages: Stages, env: Any, training: material.Source | None) -> Spec:
                 f"{logged.action}",
             )
     return env.spec
+
+
+def _describe(session: Session, stages: Stages, several: bool) -> dict[str, Any]:
+    """What ``config.json`` says: everything `resume` needs but the arrays."""
+    sets = {"demonstrations": session.training, "validation": session.validation}
+    return {
+        "version": VERSION,
+        "understudy": understudy.__version__,
+        "name": type(stages.stages[-1][0]).__name__,
+        "algorithm": config.to_json(stages if several else stages.stages[0][0]),
+        "stages": [{"updates": s.updates, "log_every": s.log_every} for s in session.stages],
+        "steps": stages.steps,
+        "spec": config.to_json(session.spec),
+        "seeds": session.seeds,
+        "seed": session.seed,
+        "env": _describe_env(session.env),
+        **{name: None if s is None else material.describe(s) for name, s in sets.items()},
+        "options": config.to_json(session.options),
+    }
 
 
 def _describe_env(env: Any) -> dict[str, Any] | None:
