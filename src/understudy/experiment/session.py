@@ -19,7 +19,7 @@ import numpy as np
 from understudy.algorithms.stages import HANDOVERS
 from understudy.experiment import checkpoint, folder, hosted, loops, material, run, validation
 from understudy.experiment.plan import Stage, TrainOptions
-from understudy.experiment.trackers import Tracker
+from understudy.experiment.trackers import Tracker, start
 from understudy.types import HostEnv, Spec, Statistics
 
 Progress = Callable[[dict[str, Any]], None]
@@ -41,7 +41,6 @@ class Session:
     seed: int
     options: TrainOptions
     progress: Progress
-    trackers: list[Tracker]
 
     @property
     def updates(self) -> int:
@@ -60,6 +59,7 @@ class Session:
         folder.clean(self.folder)
         folder.cut_metrics(self.folder, header["total"] if header else 0)
         carry, first, step, best = None, 0, 0, None
+        trackers = start(self.options.trackers, self.folder)
         if header is not None:
             if header["finished"]:
                 self.progress({"event": "end", "step": header["total"], "steps": self.updates})
@@ -67,7 +67,7 @@ class Session:
             first, step, best = header["stage"], header["step"], header["best"]
             carry = self._restore(paths[-1], first)
         for number in range(first, len(self.stages)):
-            part = _Part(self, number, step if number == first else 0, best)
+            part = _Part(self, number, step if number == first else 0, best, trackers)
             carry, best = part.train(carry, resumed=header is not None and number == first)
             if bool(np.all(np.asarray(carry.diverged) != loops.ALIVE)):
                 break
@@ -114,8 +114,16 @@ class Session:
 class _Part:
     """One stage of a session."""
 
-    def __init__(self, session: Session, number: int, step: int, best: float | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        number: int,
+        step: int,
+        best: float | None,
+        trackers: list[Tracker],
+    ) -> None:
         self.session, self.number, self.step = session, number, step
+        self.trackers = trackers
         self.stage = session.stages[number]
         # scores of unlike stages do not compare
         self.best = best if step > 0 else None
@@ -191,7 +199,7 @@ class _Part:
             if bound is not None and (self.best is None or bound > self.best):
                 self.best, better = bound, True
         folder.add_metrics(session.folder, row)
-        for track in session.trackers:
+        for track in self.trackers:
             track(row)
         late = time.monotonic() - self.saved_at > session.options.checkpoint_seconds
         if due or (late and timed):

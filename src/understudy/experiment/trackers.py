@@ -40,12 +40,16 @@ def start(names: tuple[str, ...], folder: Path) -> list[Tracker]:
     """Open the trackers of these names.
 
     Raises:
-        UserError: for an unknown name, or a package that is not installed.
+        UserError: for a package that is not installed.
     """
+    return [TRACKERS[name](folder) for name in names]
+
+
+def check(names: tuple[str, ...]) -> None:
+    """Raise `UserError` for a name that no tracker has."""
     unknown = [name for name in names if name not in TRACKERS]
     if unknown:
         raise UserError(f"expected trackers among {sorted(TRACKERS)}, found {unknown}")
-    return [TRACKERS[name](folder) for name in names]
 
 
 def _import(module: str, extra: str) -> Any:

@@ -58,6 +58,7 @@ def train(
     require(seeds > 0 and seed >= 0, f"expected seeds above 0 and seed 0 or above, found {seeds}")
     stages = plan.stretch(algorithm, steps)
     plan.check(stages, env=env, demonstrations=demonstrations)
+    trackers.check(options.trackers)
     with folder.locked(out):
         training = _read(demonstrations, options)
         checking = _read(validation, options)
@@ -70,7 +71,6 @@ def train(
             folder=out, stages=planned, handover=stages.handover, spec=spec,
             statistics=statistics, env=env, training=training, validation=checking, seeds=seeds,
             seed=seed, options=options, progress=progress or _silent,
-            trackers=trackers.start(options.trackers, out),
         )  # fmt: skip
         kept = None if statistics is None else to_json(statistics)
         folder.create(out, _describe(session, stages, isinstance(algorithm, Stages)), kept)
@@ -117,7 +117,6 @@ def resume(
             handover=stages.handover, spec=run.spec, statistics=run.statistics, env=env,
             training=training, validation=checking, seeds=run.seeds, seed=run.config["seed"],
             options=options, progress=progress or _silent,
-            trackers=trackers.start(options.trackers, out),
         ).train()  # fmt: skip
     return Run(out)
 
