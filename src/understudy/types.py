@@ -11,22 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import (
-    Any,
-    ClassVar,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    dataclass_transform,
-    runtime_checkable,
-)
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
-import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
+
+from understudy.classes import UserError as UserError
+from understudy.classes import hyperparameters as hyperparameters
+from understudy.classes import record as record
+from understudy.classes import require as require
 
 AXES = ("seeds", "envs", "episodes", "batch", "time", "agents", "obs", "act", "latent", "intents")
 
@@ -48,91 +42,6 @@ Memory: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
 Metrics: TypeAlias = dict[str, Float[Array, ""]]
 """Named scalars; the same names every step."""
 Mode: TypeAlias = Literal["sample", "mode", "explore"]
-
-T = TypeVar("T")
-
-
-class UserError(ValueError):
-    """Something the caller can mend; its text is one sentence: expected, found, what to do."""
-
-
-def require(condition: Any, message: str) -> None:
-    """Raise `UserError` unless `condition` holds; a traced condition is not looked at.
-
-    Raises:
-        UserError: when `condition` is concrete and false.
-    """
-    if isinstance(condition, jax.core.Tracer):
-        return
-    arrays = isinstance(condition, np.ndarray | np.generic | jax.Array)
-    if not (np.all(condition) if arrays else condition):
-        raise UserError(message)
-
-
-@dataclass_transform(frozen_default=True)
-def record(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass whose every field is part of the pytree.
-
-    Its fields are checked when somebody builds it, not when JAX puts it together again: then
-    they may hold shapes, axes or nothing.
-    """
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    names = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
-
-    def flatten(value: Any) -> tuple[list[tuple[Any, Any]], None]:
-        return [(jax.tree_util.GetAttrKey(n), getattr(value, n)) for n in names], None
-
-    def unflatten(_: None, children: Any) -> Any:
-        value = object.__new__(cls)
-        for name, child in zip(names, children, strict=True):
-            object.__setattr__(value, name, child)
-        return value
-
-    def flatten_fast(value: Any) -> tuple[tuple[Any, ...], None]:
-        return tuple(getattr(value, n) for n in names), None
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten, flatten_fast)
-    return cls
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=False)
-def hyperparameters(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass that enters jit as an argument.
-
-    Fields annotated ``float`` are traced leaves, so a sweep is a ``vmap``; fields holding other
-    hyper-parameters (or a tuple of them) are children; everything else is static and must be
-    hashable. ``__post_init__`` runs when a user builds the object and never on tracers.
-    """
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    floats = {f.name for f in dataclasses.fields(cls) if _is_float(f.type)}  # type: ignore[arg-type]
-
-    def flatten(value: Any) -> tuple[list[tuple[Any, Any]], Any]:
-        traced = [n for n in names if n in floats or _holds_hyperparameters(getattr(value, n))]
-        static = tuple((n, getattr(value, n)) for n in names if n not in traced)
-        children = [(jax.tree_util.GetAttrKey(n), getattr(value, n)) for n in traced]
-        return children, (tuple(traced), static)
-
-    def unflatten(aux: Any, children: Any) -> Any:
-        value = object.__new__(cls)
-        for name, child in (*zip(aux[0], children, strict=True), *aux[1]):
-            object.__setattr__(value, name, child)
-        return value
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
-    cls.__hyperparameters__ = True  # type: ignore[attr-defined]
-    return cls
-
-
-def _is_float(annotation: Any) -> bool:
-    return annotation is float or str(annotation).replace(" ", "") in ("float", "float|None")
-
-
-def _holds_hyperparameters(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(_holds_hyperparameters(item) for item in value)
-    return hasattr(type(value), "__hyperparameters__")
-
 
 # --- specs ---------------------------------------------------------------------------------------
 
