@@ -26,6 +26,7 @@ _PUBLIC = {
     "evaluate": "understudy.experiment.evaluate",
     "generate": "understudy.experiment.generate",
     "compare": "understudy.experiment.compare",
+    "report": "understudy.experiment.report",
     "load_policy": "understudy.experiment.run",
     "load_generator": "understudy.experiment.run",
     "Run": "understudy.experiment.run",
