@@ -40,8 +40,9 @@ PUBLISHED = {
 }
 """Recalled, unverified."""
 RULE = NearestNeighbour()
-CONTEXT = 5
-"""Rows a flock is shown before the commanded bit takes over."""
+CONTEXTS = {"": 1, "_late": 5}
+"""Rows a flock is shown before the commanded bit takes over. From row 0, which all flocks share,
+the command alone decides; after five rows half of the commands contradict what the flock began."""
 COMMANDED = 512
 """Flocks that are given each of the two commands."""
 
@@ -103,19 +104,21 @@ def likelihood(generator: Any, test: Demonstrations, particles: int) -> dict[str
     return {name: tally.value for name, tally in tallies.items()}
 
 
-def obedience(generator: Any, test: Demonstrations, flocks: int) -> dict[str, float]:
+def obedience(
+    generator: Any, test: Demonstrations, flocks: int, context: int
+) -> dict[str, float]:
     """Share of sampled flocks that the rule reads as what was commanded.
 
     Every flock is commanded both ways, so half of the commands contradict how it began. The rule
     reads the whole flock, the rows shown included.
     """
     positions = test.features["agents"].reshape(len(test), ROWS, -1, 2)[:flocks]
-    shown = positions[:, :CONTEXT]
+    shown = positions[:, :context]
     began = RULE(positions, test.rate)[:, 0, 0]
     obeyed, against = [], []
     for bit in (0, 1):
         command = np.full((len(shown), shown.shape[2]), bit)
-        future = futures(generator, shown, ROWS - CONTEXT, intents=command, seed=bit)[:, 0]
+        future = futures(generator, shown, ROWS - context, intents=command, seed=bit)[:, 0]
         read = RULE(np.concatenate([shown, future], 1), test.rate)[:, 0, 0]
         obeyed.append(read == bit)
         against.append((read == bit)[began != bit])
@@ -143,7 +146,7 @@ def targets(found: list[dict[str, Any]], baseline: float) -> list[dict[str, Any]
         ),
         target(
             "A1.10",
-            "share of sampled flocks that obey the commanded bit; interval: over seeds",
+            "share of flocks sampled from row 0 that obey the commanded bit; interval: over seeds",
             ">=",
             0.95,
             float(np.mean(obeyed)) if obeyed else None,
@@ -190,7 +193,9 @@ def main() -> None:
             row |= likelihood(generator, labelled, options.particles)
             row |= {"particles": options.particles, "std_floor": STD_FLOOR}
             if name == "intents":
-                row |= obedience(generator, test, min(COMMANDED, tested))
+                for late, context in CONTEXTS.items():
+                    obeyed = obedience(generator, test, min(COMMANDED, tested), context)
+                    row |= {f"{what}{late}": share for what, share in obeyed.items()}
             measured.append(row)
             print(table([row]), flush=True)
     lines = targets(measured, max(baselines.values()))
