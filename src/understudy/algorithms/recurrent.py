@@ -121,6 +121,13 @@ class RecurrentGenerator:
             f"the mutual-information term needs latent='sequence', found {self.latent!r}",
         )
 
+    @property
+    def title(self) -> str:
+        """The name people know this wiring by: RNN-gauss, VRNN (joint) ..., VRAE."""
+        if self.latent == "none":
+            return "RNN-gauss"
+        return "VRAE" if self.latent == "sequence" else f"VRNN ({self.sharing})"
+
     def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
         """Fresh weights for the agents of `spec`.
 
