@@ -83,10 +83,7 @@ class MLP(eqx.Module):
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:
         """Apply to any leading axes."""
-        return self.rest(self.layers[0](x))
-
-    def rest(self, x: Float[Array, "*lead hidden"]) -> Float[Array, "*lead out"]:
-        """Everything after the first layer's linear map."""
+        x = self.layers[0](x)
         for layer in self.layers[1:]:
             x = layer(self.activation(x))
         return x

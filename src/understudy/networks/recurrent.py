@@ -13,77 +13,68 @@ from jaxtyping import Array, Float
 
 from understudy.networks.mlp import affine
 
-Weights: TypeAlias = dict[str, tuple[Array, Array | None]]
-"""Named linear maps: a weight ``[*stack, out, in]`` and a bias ``[*stack, out]``, if any."""
-Offsets: TypeAlias = dict[str, Array]
-"""What is added to the output of a linear map, step by step: ``[time, *stack, batch, out]``."""
+Weights: TypeAlias = dict[str, tuple[Array, Array]]
+"""Named linear maps: a weight ``[*stack, out, in]`` and a bias ``[*stack, out]``."""
 Apply: TypeAlias = Callable[[str, Array], Array]
-"""``apply(name, x)``: linear map of that name of ``x [*stack, batch, in]``, plus its offset."""
+"""``apply(name, x)``: the linear map of that name of ``x [*stack, batch, in]``."""
 
 
 def recurrence(
-    step: Callable[[Apply, Any, Any], tuple[Any, Any]],
-    weights: Weights,
-    carry: Any,
-    inputs: Any,
-    offsets: Offsets,
+    step: Callable[[Apply, Any, Any], tuple[Any, Any]], weights: Weights, carry: Any, inputs: Any
 ) -> tuple[Any, Any]:
-    """Scan ``step(apply, carry, x) -> (carry, y)`` over the leading axis of inputs and offsets.
+    """Scan ``step(apply, carry, x) -> (carry, y)`` over the leading axis of `inputs`.
 
     The value and the gradient are those of ``jax.lax.scan``, the order of the work is not.
     Differentiating a scan adds ``dWᵀ = Σ_t x_t δ_t`` one small product at a time, and reads and
     writes the whole of dW at each. Here the backward scan only stacks δ, the gradient at the
-    output of every linear map; dW is one large product after it, and the gradient of an offset is
-    δ itself.
+    output of every linear map, and dW is one large product after it.
 
     Args:
         step: pure; must close over no array that is differentiated; uses each name once.
         weights: linear maps used in `step`.
         carry: what goes from step to step.
         inputs: pytree scanned over.
-        offsets: of some of the maps.
     """
 
     @jax.custom_vjp
-    def run(weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> tuple[Any, Any]:
+    def run(weights: Weights, carry: Any, inputs: Any) -> tuple[Any, Any]:
         def body(carry: Any, x: Any) -> tuple[Any, Any]:
-            inputs, offsets = x
-            return step(lambda name, v: _apply(weights[name], v, offsets.get(name)), carry, inputs)
+            return step(lambda name, value: _apply(weights[name], value), carry, x)
 
-        return jax.lax.scan(body, carry, (inputs, offsets))
+        return jax.lax.scan(body, carry, inputs)
 
-    def forward(weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> tuple[Any, Any]:
-        def loop(probes: Offsets, carry: Any, inputs: Any) -> Any:
+    def forward(weights: Weights, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        def loop(probes: dict[str, Array], carry: Any, inputs: Any) -> Any:
             def body(carry: Any, x: Any) -> tuple[Any, Any]:
-                inputs, offsets, probes = x
+                inputs, probes = x
                 seen = {}
 
                 def apply(name: str, value: Array) -> Array:
                     seen[name] = value
-                    return _probed(_apply(weights[name], value, offsets.get(name)), probes[name])
+                    return _probed(_apply(weights[name], value), probes[name])
 
                 carry, y = step(apply, carry, inputs)
                 return carry, (y, seen)
 
-            carry, (y, seen) = jax.lax.scan(body, carry, (inputs, offsets, probes))
+            carry, (y, seen) = jax.lax.scan(body, carry, (inputs, probes))
             return (carry, y), seen
 
-        probes = _probes(step, weights, carry, inputs, offsets)
+        probes = _probes(step, weights, carry, inputs)
         out, pull_back, seen = jax.vjp(loop, probes, carry, inputs, has_aux=True)
-        return out, (weights, offsets, pull_back, seen)
+        return out, (pull_back, seen)
 
-    def backward(residuals: Any, cotangent: Any) -> tuple[Any, Any, Any, Any]:
-        weights, offsets, pull_back, seen = residuals
+    def backward(residuals: Any, cotangent: Any) -> tuple[Any, Any, Any]:
+        pull_back, seen = residuals
         slopes, carry, inputs = pull_back(cotangent)
         gradients = {}
-        for name, (_, bias) in weights.items():
+        for name in slopes:
             slope, x = _rows(slopes[name]), _rows(seen[name])
             matrix = jnp.swapaxes(jnp.matmul(jnp.swapaxes(x, -1, -2), slope), -1, -2)
-            gradients[name] = (matrix, None if bias is None else slope.sum(axis=-2))
-        return gradients, carry, inputs, {name: slopes[name] for name in offsets}
+            gradients[name] = (matrix, slope.sum(axis=-2))
+        return gradients, carry, inputs
 
     run.defvjp(forward, backward)
-    return run(weights, carry, inputs, offsets)
+    return run(weights, carry, inputs)
 
 
 def _rows(x: Array) -> Array:
@@ -92,11 +83,9 @@ def _rows(x: Array) -> Array:
     return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
-def _apply(weight: tuple[Array, Array | None], x: Array, offset: Array | None) -> Array:
+def _apply(weight: tuple[Array, Array], x: Array) -> Array:
     matrix, bias = weight
-    y = jnp.matmul(x, jnp.swapaxes(matrix, -1, -2))
-    y = y if bias is None else y + bias[..., None, :]
-    return y if offset is None else y + offset
+    return jnp.matmul(x, jnp.swapaxes(matrix, -1, -2)) + bias[..., None, :]
 
 
 @jax.custom_jvp
@@ -111,23 +100,21 @@ def _probed_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     return primals[0], tangents[0] + tangents[1]
 
 
-def _probes(step: Any, weights: Weights, carry: Any, inputs: Any, offsets: Offsets) -> Offsets:
+def _probes(step: Any, weights: Weights, carry: Any, inputs: Any) -> dict[str, Array]:
     """A zero for the output of every linear map at every step."""
 
     def outputs(weights: Weights, carry: Any, x: Any) -> dict[str, Array]:
-        inputs, offsets = x
         found = {}
 
         def apply(name: str, value: Array) -> Array:
-            found[name] = _apply(weights[name], value, offsets.get(name))
+            found[name] = _apply(weights[name], value)
             return found[name]
 
-        step(apply, carry, inputs)
+        step(apply, carry, x)
         return found
 
-    x = (inputs, offsets)
-    first = jax.tree.map(lambda leaf: leaf[0], x)
-    length = jax.tree.leaves(x)[0].shape[0]
+    first = jax.tree.map(lambda leaf: leaf[0], inputs)
+    length = jax.tree.leaves(inputs)[0].shape[0]
     shapes = jax.eval_shape(outputs, weights, carry, first)
     return {name: jnp.zeros((length, *s.shape), s.dtype) for name, s in shapes.items()}
 
@@ -242,5 +229,5 @@ class GRU(eqx.Module):
         for layer in self.layers:
             weights: Weights = {"hidden": (layer.hidden_weight, layer.hidden_bias)}
             projected = affine(x, layer.input_weight, layer.input_bias)
-            x = recurrence(step, weights, jnp.zeros((x.shape[1], self.size)), projected, {})[1]
+            x = recurrence(step, weights, jnp.zeros((x.shape[1], self.size)), projected)[1]
         return x

@@ -21,8 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from understudy.functional.latent import STD_FLOOR
 from understudy.networks.distributions import DiagonalGaussian
-from understudy.networks.heads import Common, Heads, PerHead
-from understudy.networks.mlp import affine
+from understudy.networks.heads import Common, Heads, PerHead, spread
 from understudy.networks.recurrent import GRU, Apply, Weights, gate, recurrence
 
 Hidden: TypeAlias = tuple[Float[Array, "..."], ...]
@@ -132,7 +131,11 @@ class VRNN(eqx.Module):
             return Pass(self.decoder(hidden=hidden[:-1], **given))
         posterior = _gaussian(self.encoder(hidden=hidden[-1]))
         z = posterior.sample(noise)
-        head = self.decoder(latent=self._spread(z, len(target)), hidden=hidden[:-1], **given)
+        head = self.decoder(
+            latent=jnp.broadcast_to(z, (len(target), self.sizes.heads, *z.shape[1:])),
+            hidden=hidden[:-1],
+            **given,
+        )
         zero = jnp.zeros_like(z)
         return Pass(head, z, posterior, DiagonalGaussian(zero, zero + 1.0), hidden[-1])
 
@@ -141,39 +144,19 @@ class VRNN(eqx.Module):
     ) -> Pass:
         assert self.encoder is not None
         assert self.prior is not None
-        first = self.gru.layers[0]
-        known = _merge(target) if self.sizes.memory == "next" else seen
-        split = known.shape[-1]
-        entered = self.encoder.first(target=target, seen=seen, **given)
-        offsets = {
-            "encode0": _merge(entered),
-            "input0": affine(known, first.input_weight[:, :split], first.input_bias),
-        }
-        weights = self._loop_weights(split)
-        hidden = self.gru.start(seen.shape[1])
-        _, (top, z, posterior) = recurrence(_infer, weights, hidden, noise, offsets)
-        prior = _gaussian(self.prior(seen=seen, hidden=top, **given))
-        head = self.decoder(latent=z, seen=seen, hidden=top, **given)
-        return Pass(head, z, posterior, prior)
-
-    def _loop_weights(self, split: int) -> Weights:
-        """The linear maps that stay in the loop; those of `offsets` keep their bias outside."""
-        assert self.encoder is not None
-        _, second, third = self.encoder.nets.layers
-        into = self.encoder.weight("hidden")
-        weights: Weights = {
-            "encode0": (into.reshape(-1, into.shape[-1]), None),
-            "encode1": (second.weight, second.bias),
-            "encode2": (third.weight, third.bias),
-        }
+        known = self.encoder.join(target=target, seen=seen, **given)
+        read = _merge(target) if self.sizes.memory == "next" else seen
+        weights: Weights = {}
+        for i, layer in enumerate(self.encoder.nets.layers):
+            weights[f"encode{i}"] = (layer.weight, layer.bias)
         for i, layer in enumerate(self.gru.layers):
             weights[f"hidden{i}"] = (layer.hidden_weight, layer.hidden_bias)
             weights[f"input{i}"] = (layer.input_weight, layer.input_bias)
-        weights["input0"] = (self.gru.layers[0].input_weight[:, split:], None)
-        return weights
-
-    def _spread(self, z: Float[Array, "1 batch latent"], *time: int) -> PerHead:
-        return jnp.broadcast_to(z, (*time, self.sizes.heads, *z.shape[1:]))
+        hidden = self.gru.start(seen.shape[1])
+        _, (top, z, posterior) = recurrence(_infer, weights, hidden, (known, read, noise))
+        prior = _gaussian(self.prior(seen=seen, hidden=top, **given))
+        head = self.decoder(latent=z, seen=seen, hidden=top, **given)
+        return Pass(head, z, posterior, prior)
 
     # --- one step, while sampling ---
 
@@ -226,15 +209,17 @@ class VRNN(eqx.Module):
 
 
 def _infer(
-    apply: Apply, hidden: Hidden, noise: Float[Array, "heads batch latent"]
+    apply: Apply, hidden: Hidden, x: tuple[Array, Array, Array]
 ) -> tuple[Hidden, tuple[Array, Array, DiagonalGaussian]]:
-    """One row of the loop: encode, draw, remember; `apply` adds what was known before."""
-    x = _divide(apply("encode0", hidden[-1]), noise.shape[0])
+    """One row of the loop: encode, draw, remember."""
+    known, read, noise = x
+    code = jnp.concatenate([known, spread(hidden[-1], known.shape[0])], -1)
+    code = apply("encode0", code)
     for name in ("encode1", "encode2"):
-        x = apply(name, jax.nn.relu(x))
-    posterior = _gaussian(x)
+        code = apply(name, jax.nn.relu(code))
+    posterior = _gaussian(code)
     z = posterior.sample(noise)
-    below, out = _merge(z), []
+    below, out = jnp.concatenate([read, _merge(z)], -1), []
     for i, h in enumerate(hidden):
         below = gate(apply(f"input{i}", below), apply(f"hidden{i}", h), h)
         out.append(below)
@@ -249,9 +234,3 @@ def _merge(x: PerHead) -> Common:
     """Heads side by side in the features: ``[..., heads, batch, f] -> [..., batch, heads f]``."""
     *lead, heads, batch, size = x.shape
     return jnp.moveaxis(x, -3, -2).reshape(*lead, batch, heads * size)
-
-
-def _divide(x: Common, heads: int) -> PerHead:
-    """Undo `_merge`."""
-    *lead, batch, size = x.shape
-    return jnp.moveaxis(x.reshape(*lead, batch, heads, size // heads), -2, -3)
