@@ -66,7 +66,9 @@ def test_every_weight_gets_a_finite_gradient(plays, key):
 
 def test_an_untrained_policy_over_intents_is_not_ready(plays, key):
     state = little.start(tiny(), plays, key)
-    assert "untrained" in tiny().generator(state).ready()
+    reason = tiny().generator(state).ready()
+    assert reason is not None
+    assert "untrained" in reason
     params = dataclasses.replace(state.params, trained=jnp.asarray(True))
     assert tiny().generator(dataclasses.replace(state, params=params)).ready() is None
 

@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 
 from understudy.algorithms import ALGORITHMS, presets
+from understudy.algorithms.intents import IntentVRNN
 from understudy.algorithms.stages import Stages
 
 
@@ -34,7 +35,9 @@ def test_intents_come_in_two_stages_or_at_once():
     stages = presets.IntentVRNN(steps=(2, 3), width=5)
     assert isinstance(stages, Stages)
     assert [(a.part, a.width, n) for a, n in stages.stages] == [("intents", 5, 2), ("plays", 5, 3)]
-    assert presets.IntentVRNN(stages=False).part == "all"
+    at_once = presets.IntentVRNN(stages=False)
+    assert isinstance(at_once, IntentVRNN)
+    assert at_once.part == "all"
 
 
 def test_published_presets_see_and_predict_positions_alone():

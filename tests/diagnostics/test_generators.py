@@ -17,10 +17,11 @@ ALIVE = np.ones((300, 2), bool)
 
 def test_samples_of_the_true_law_are_calibrated(drawn):
     """Error and spread are both sqrt(1 + 1/20) with unit variance."""
-    found = spread(*drawn, ALIVE)
+    samples, truth = drawn
+    found = spread(samples, truth, ALIVE)
     np.testing.assert_allclose(found.error, np.sqrt(1.05), rtol=0.05)
     np.testing.assert_allclose(found.spread, np.sqrt(1.05), rtol=0.02)
-    ranks = coverage(*drawn, ALIVE)
+    ranks = coverage(samples, truth, ALIVE)
     assert ranks.shape == (21,)
     assert ranks.sum() == pytest.approx(1)
     np.testing.assert_allclose(ranks, 1 / 21, rtol=0.3)

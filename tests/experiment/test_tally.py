@@ -29,7 +29,9 @@ def test_the_mean_over_seeds_is_taken_scene_by_scene():
 def test_the_interval_has_the_width_of_the_standard_error():
     """Normal with unit variance and 400 clusters: the 95 % interval is 2 * 1.96 / 20 wide."""
     values = np.random.default_rng(0).normal(5, 1, 400)
-    low, high = intervals({"x": Tally(values, np.ones(400))}, np.arange(400), seed=1)["x"]
+    found = intervals({"x": Tally(values, np.ones(400))}, np.arange(400), seed=1)["x"]
+    assert found is not None
+    low, high = found
     assert low < values.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.12)
 
@@ -40,6 +42,8 @@ def test_windows_of_one_game_stay_together():
     games = np.repeat(np.arange(20), 100)
     copies = intervals({"x": Tally(values[games], np.ones(2000))}, games, seed=1)["x"]
     once = intervals({"x": Tally(values, np.ones(20))}, np.arange(20), seed=1)["x"]
+    assert copies is not None
+    assert once is not None
     np.testing.assert_allclose(copies, once, rtol=1e-9)
 
 

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from drawn_plays import basketball, flock
+from matplotlib.patches import Arc, Rectangle
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from understudy.data.grid import Grid
 from understudy.types import UserError
@@ -34,6 +36,7 @@ def close(picture, colour, within=12):
 def test_a_gif_has_a_frame_per_row_and_is_small(plays, tmp_path):
     path = animate(plays, tmp_path / "plays.gif", grid=GRID)
     with Image.open(path) as image:
+        assert isinstance(image, GifImageFile)
         assert image.n_frames == 50
         assert image.info["duration"] in (200, 100)  # 5 and 10 Hz
     assert path.stat().st_size < 3_000_000
@@ -102,6 +105,7 @@ def test_observed_rows_are_the_truth_in_every_panel():
         np.testing.assert_array_equal(panel.positions[:, 10], truth.positions[:, 10])  # the ball
         assert (panel.positions[10:, :10] != truth.positions[10:, :10]).any()
         assert panel.generated.tolist() == [True] * 10 + [False]
+        assert panel.intents is not None
         np.testing.assert_array_equal(panel.intents[:10], -1)
         assert (panel.intents[10:, :10] >= 0).all()
         assert (panel.intents[:, 10] == -1).all()
@@ -157,10 +161,10 @@ def test_a_court_has_the_lines_of_the_rule_book():
     scene = scene_of(np.zeros((1, 2)), unit="ft", bounds=np.array([[0.0, 0.0], [94.0, 50.0]]))
     axis = style.figure(4.0, 2.0).subplots()
     draw(axis, scene)
-    arcs = [p for p in axis.patches if type(p).__name__ == "Arc"]
+    arcs = [p for p in axis.patches if isinstance(p, Arc)]
     assert {tuple(np.round(a.center, 2)) for a in arcs} == {(5.25, 25.0), (88.75, 25.0)}
     assert {a.width for a in arcs} == {47.5}
-    lanes = [p for p in axis.patches if getattr(p, "get_height", lambda: 0)() == 16]
+    lanes = [p for p in axis.patches if isinstance(p, Rectangle) and p.get_height() == 16]
     assert {(p.get_x(), p.get_width()) for p in lanes} == {(0.0, 19.0), (75.0, 19.0)}
 
 
@@ -179,6 +183,7 @@ def test_demonstrations_alone_can_be_drawn(tmp_path):
     alone = dataclasses.replace(plays, samples=none, observed=50)
     assert [t.title for t in tracks(alone, 0, 2)] == ["what happened"]
     with Image.open(animate(alone, tmp_path / "alone.gif")) as image:
+        assert isinstance(image, GifImageFile)
         assert image.n_frames == 50
 
 
@@ -242,7 +247,9 @@ def test_curves_have_a_panel_per_metric_and_validation_within_it():
     figure = draw_curves(METRICS)
     titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_lines()]
     assert titles == ["loss", "kl"]
-    assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
+    legend = figure.axes[1].get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == [
         "training", "validation",
     ]  # fmt: skip
     with pytest.raises(UserError, match="found none"):
