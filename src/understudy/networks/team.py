@@ -206,11 +206,11 @@ class Team(eqx.Module):
         z = plan
         if self.sizes.kind == "step":
             truth = self.arrange(frames.target(scene.now, scene.move, scene.truth, scene.alive))
-            known = self.arrange(scene.held[..., None]).all(-1) & posterior
+            known = self.arrange(scene.held[..., None]).all(-1) if posterior else None
             noise = self.noise(latent_key, self.sizes.heads, len(scene.now))
             z = jax.vmap(
                 lambda net, h, e, *xs: net.draw_latent(h, seen, e, *xs),
-                in_axes=(0, 0, None if given is None else 0, 0, 0, 0),
+                in_axes=(0, 0, None if given is None else 0, 0, None if known is None else 0, 0),
             )(self.nets, hidden, given, truth, known, noise)
         elif plan is not None:
             z = jnp.broadcast_to(plan, (len(plan), self.sizes.heads, *plan.shape[2:]))

@@ -170,14 +170,19 @@ class VRNN(eqx.Module):
         seen: Common,
         extra: PerHead | None,
         target: PerHead,
-        known: Bool[Array, "heads batch"],
+        known: Bool[Array, "heads batch"] | None,
         noise: PerHead,
     ) -> PerHead:
-        """A latent per step: from the encoder for heads whose target is known, else the prior."""
+        """A latent per step: from the encoder for heads whose target is known, else the prior.
+
+        Where `known` is None nothing is, and the encoder is not asked.
+        """
         assert self.encoder is not None
         assert self.prior is not None
         given = {} if extra is None else {"extra": extra}
         prior = _gaussian(self.prior(seen=seen, hidden=hidden[-1], **given))
+        if known is None:
+            return prior.sample(noise)
         posterior = _gaussian(self.encoder(target=target, seen=seen, hidden=hidden[-1], **given))
         return jnp.where(known[..., None], posterior.sample(noise), prior.sample(noise))
 
