@@ -104,9 +104,7 @@ def likelihood(generator: Any, test: Demonstrations, particles: int) -> dict[str
     return {name: tally.value for name, tally in tallies.items()}
 
 
-def obedience(
-    generator: Any, test: Demonstrations, flocks: int, context: int
-) -> dict[str, float]:
+def obedience(generator: Any, test: Demonstrations, flocks: int, context: int) -> dict[str, float]:
     """Share of sampled flocks that the rule reads as what was commanded.
 
     Every flock is commanded both ways, so half of the commands contradict how it began. The rule

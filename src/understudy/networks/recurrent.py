@@ -68,13 +68,18 @@ def recurrence(
         slopes, carry, inputs = pull_back(cotangent)
         gradients = {}
         for name in slopes:
-            slope, x = _rows(slopes[name]), _rows(seen[name])
-            matrix = jnp.swapaxes(jnp.matmul(jnp.swapaxes(x, -1, -2), slope), -1, -2)
-            gradients[name] = (matrix, slope.sum(axis=-2))
+            slope, x = _rows(slopes[name]), _rows(_with_one(seen[name]))
+            both = jnp.swapaxes(jnp.matmul(jnp.swapaxes(x, -1, -2), slope), -1, -2)
+            gradients[name] = (both[..., :-1], both[..., -1])
         return gradients, carry, inputs
 
     run.defvjp(forward, backward)
     return run(weights, carry, inputs)
+
+
+def _with_one(x: Array) -> Array:
+    """A feature that is always 1: the gradient of a bias is that of its weight."""
+    return jnp.concatenate([x, jnp.ones((*x.shape[:-1], 1), x.dtype)], -1)
 
 
 def _rows(x: Array) -> Array:
