@@ -29,7 +29,6 @@ def test_a_name_is_a_point_in_the_space_of_arguments():
         "vrae": ("sequence", "mixed"),
     }
     assert found["mixed"].rnn == 7
-    assert (found["joint"].output, found["mixed"].output) == ("displacement", "change")
     assert presets.VRNN(output="position").output == "position"
 
 

@@ -96,7 +96,8 @@ def test_a_recurrent_network_learns_constant_velocity():
     The entropy says 5·2·2·-(½ log 2πe + log 0.002) = 95.9 nats at best and an unknown first step
     costs 4 coordinates of N(0, 0.1²) instead, 80.3 in all.
     """
-    algorithm = tiny("none", "joint", width=16, rnn=16, learning_rate=1e-2, batch=64)
+    sizes = {"width": 16, "rnn": 16, "learning_rate": 1e-2, "batch": 64}
+    algorithm = tiny("none", "joint", output="change", **sizes)
     plays = little.straight(episodes=256)
     state, _ = little.fit(algorithm, plays, jax.random.key(0), 400)
     held_out = little.windows(little.straight(episodes=64, seed=1))

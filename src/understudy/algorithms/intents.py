@@ -15,7 +15,7 @@ drawn at every row from the policy, which sees the past alone.
 Source: Zhan, Zheng, Yue, Sha, Lucey, "Generating Multi-Agent Trajectories using Programmatic Weak
 Supervision", ICLR 2019 (arXiv 1803.07612), and the programs published with it.
 Deviations, each an argument: prior and encoder see the scene y_t too (``aware=False``: they see
-intent and memory alone, as the published basketball model), velocities and change of displacement
+intent and memory alone, as the published basketball model), velocities and displacements
 (``velocity=False, output="position"``), intents kept for `hold` rows (published: 1), latents of
 given rows from the encoder (``burn_in="prior"``). Intents of given rows are drawn, never labelled.
 """
@@ -88,8 +88,11 @@ class IntentVRNN:
     """Prior and encoder see the scene."""
     hold: int = 1
     """Rows for which a drawn intent is kept."""
-    output: Output = "change"
-    """What is predicted: the next position, the displacement, or the change of displacement."""
+    output: Output = "displacement"
+    """What is predicted: the next position, the displacement, or the change of displacement.
+
+    Changes reach the highest likelihood, but their errors add up to a drift of velocities.
+    """
     velocity: bool = True
     """Networks see the last displacement of every agent beside its position."""
     latent_size: int = 16

@@ -23,7 +23,7 @@ reads (y_t, z of all agents).
 Source: Zhan, Zheng, Yue, Sha, Lucey, "Generating Multi-Agent Trajectories using Programmatic Weak
 Supervision", ICLR 2019 (arXiv 1803.07612), and the programs published with it; Chung et al. 2015;
 Fabius and van Amersfoort 2015 (VRAE).
-Deviations, each an argument: networks also see velocities and predict the change of displacement
+Deviations, each an argument: networks also see velocities and predict displacements
 (``velocity=False, output="position"`` restores the published inputs and targets); one std floor;
 Adam keeps its moments throughout; the gradient is clipped on the mean over the batch and not on
 the sum; frame 0 is never counted; the entropy of the mutual-information term is that of a
@@ -75,8 +75,11 @@ class RecurrentGenerator:
     """No latent, one per step (VRNN), or one per sequence (VRAE)."""
     sharing: Sharing = "joint"
     """One network for all agents, one each, or one GRU with heads of each agent."""
-    output: Output = "change"
-    """What is predicted: the next position, the displacement, or the change of displacement."""
+    output: Output = "displacement"
+    """What is predicted: the next position, the displacement, or the change of displacement.
+
+    Changes reach the highest likelihood, but their errors add up to a drift of velocities.
+    """
     velocity: bool = True
     """Networks see the last displacement of every agent beside its position."""
     latent_size: int = 16

@@ -33,6 +33,8 @@ class Generate(console.Verb):
     """Class every agent has to obey; the generator chooses if not given."""
     hold: tuple[str, ...] = ()
     """Agents held to the truth, as GROUP:SLOT, such as player:0."""
+    temperature: float = 1.0
+    """Scale of the noise of drawn positions: 1 samples the model, 0 takes its mean."""
     train_seed: int = 0
     """Which seed of the run."""
     seed: int = 0
@@ -58,6 +60,7 @@ class Generate(console.Verb):
             horizon=self.horizon,
             given=given,
             intents=None if self.intent is None else dict.fromkeys(names, self.intent),
+            temperature=self.temperature,
             seed=self.seed,
         )
         plays.save(self.out)

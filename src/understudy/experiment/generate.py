@@ -99,6 +99,7 @@ def generate(
     horizon: int = 40,
     given: Given | Mapping[str, Sequence[int]] | None = None,
     intents: Given | Mapping[str, Any] | None = None,
+    temperature: float = 1.0,
     seed: int = 0,
 ) -> Plays:
     """Sample futures of the beginning of every episode of `context`.
@@ -113,12 +114,18 @@ def generate(
             [scenes, horizon, agents, obs]}`` to respect where held.
         intents: classes to obey ``{group: array}``, broadcast to ``[scenes, horizon, agents]``,
             -1 where the generator may choose; or `Given` of that shape.
+        temperature: scale of the noise of drawn positions: 1 samples the model, 0 takes its mean,
+            latents and intents still drawn.
         seed: of the sampling; scene i draws from ``fold_in(key(seed), i)``.
 
     Raises:
         UserError: an episode shorter than `observed`, or sizes the generator was not trained for.
     """
     generator = _generator(run)
+    if temperature != 1.0:
+        able = callable(getattr(generator, "tempered", None))
+        require(able, f"{type(generator).__name__} has no temperature; leave it at 1")
+        generator = generator.tempered(temperature)
     observed = OBSERVED if observed is None else observed
     least = min(observed, horizon, samples)
     require(least >= 1, f"expected rows and samples to ask for above 0, found {least}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 import equinox as eqx
@@ -31,6 +32,17 @@ class PlayGenerator(eqx.Module):
     """Where latents of known rows come from."""
     hold: int = eqx.field(static=True, default=1)
     """Rows for which a drawn intent is kept."""
+    temperature: Float[Array, ""] = eqx.field(default=1.0, converter=jnp.asarray)
+    """Scale of the noise added to every drawn position: 1 samples the model, 0 takes its mean.
+
+    Latents and intents are drawn in full. Most of that noise stands for what the networks have
+    not learned, and over many rows it adds up; likelihoods do not depend on it.
+    """
+
+    def tempered(self, temperature: float) -> PlayGenerator:
+        """The same generator at another temperature."""
+        require(temperature >= 0, f"expected a temperature of 0 or above, found {temperature}")
+        return dataclasses.replace(self, temperature=jnp.float32(temperature))
 
     @property
     def group(self) -> str:
@@ -93,6 +105,7 @@ class PlayGenerator(eqx.Module):
             key,
             samples=samples,
             context=rows,
+            temperature=self.temperature,
             posterior=self.burn_in == "posterior",
             hold=self.hold,
         )

@@ -34,6 +34,7 @@ def rollout(
     *,
     samples: int,
     context: int,
+    temperature: Float[Array, ""],
     posterior: bool,
     hold: int = 1,
 ) -> tuple[Float[Array, "time samples agents obs"], Int[Array, "time samples agents"] | None]:
@@ -47,6 +48,7 @@ def rollout(
         key: of all draws.
         samples: number of continuations.
         context: rows of the plan in which every agent present is known, at least 1.
+        temperature: scale of the noise of drawn positions.
         posterior: draw latents of known rows from the encoder, else from the prior.
         hold: an intent is drawn every `hold` rows and kept in between.
 
@@ -81,8 +83,9 @@ def rollout(
             extra = jax.nn.one_hot(intents, policy.classes)
         scene = Scene(now, move, many(after.positions), many(after.held), alive)
         then, hidden = team.step(
-            frames, scene, hidden, extra, sequence, step_key, posterior=posterior
-        )
+            frames, scene, hidden, extra, sequence, step_key,
+            temperature=temperature, posterior=posterior,
+        )  # fmt: skip
         move = jnp.where(many(row.alive & after.alive)[..., None], then - now, 0.0)
         return (then, move, hidden, mind), (then, intents)
 

@@ -193,6 +193,7 @@ class Team(eqx.Module):
         plan: Float[Array, "networks 1 batch latent"] | None,
         key: Key[Array, ""],
         *,
+        temperature: Float[Array, ""],
         posterior: bool,
     ) -> tuple[Float[Array, "batch agents obs"], Hidden]:
         """Draw the next positions and remember them.
@@ -219,7 +220,8 @@ class Team(eqx.Module):
             self.nets, hidden, given, z
         )
         drawn = self.density(frames, head)
-        target = self.restore(drawn.sample(jax.random.normal(output_key, drawn.mean.shape)))
+        noise = temperature * jax.random.normal(output_key, drawn.mean.shape)
+        target = self.restore(drawn.sample(noise))
         after = frames.place(scene.now, scene.move, target)
         after = jnp.where(scene.held[..., None], scene.truth, after)
         after = jnp.where(scene.alive[..., None], after, 0.0)
