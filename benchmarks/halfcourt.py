@@ -49,6 +49,7 @@ def models(steps: int, tiny: bool) -> dict[str, Any]:
     """CPU presets, all alike: 64 hidden units everywhere, a step size that falls along a cosine."""
     first = steps // 4
     sizes = {"width": 8, "rnn": 8, "batch": 8} if tiny else {}
+    sizes = {"batch": 16, "learning_rate": 4e-3, **sizes}
     single = {"decay": steps, "group": GROUP, **sizes}
     hierarchy = {
         "decay": steps - first, "group": GROUP, "steps": (first, steps - first), **sizes

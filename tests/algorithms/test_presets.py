@@ -44,3 +44,8 @@ def test_intents_come_in_two_stages_or_at_once():
 def test_published_presets_see_and_predict_positions_alone():
     for preset in (presets.published_rnn_gauss(), presets.published_vrnn()):
         assert (preset.velocity, preset.output, preset.burn_in) == (False, "position", "prior")
+
+
+def test_wirings_go_by_the_names_people_know():
+    found = [presets.RNNGauss(), presets.VRNN("mixed"), presets.VRAE()]
+    assert [each.title for each in found] == ["RNN-gauss", "VRNN (mixed)", "VRAE"]

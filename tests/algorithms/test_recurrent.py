@@ -79,6 +79,23 @@ def test_samples_have_their_shape_and_held_agents_are_exact(started, key):
     np.testing.assert_array_equal(everything, np.broadcast_to(truth, (3, 4, 2, 2)))
 
 
+def test_at_temperature_zero_only_the_latents_are_drawn(started, key):
+    algorithm, plays, state = started
+    context = jax.tree.map(lambda leaf: leaf[:2], little.one(little.windows(plays)).observation)
+    generator = algorithm.generator(state)
+
+    @jax.jit
+    def spread(generator):
+        drawn = generator.sample(context, key, samples=8, horizon=1).features["agents"]
+        return jnp.ptp(drawn, axis=0).max()
+
+    warm, cold, colder = (spread(generator.tempered(t)) for t in (1.0, 0.25, 0.0))
+    assert colder < cold < warm
+    assert (colder == 0) == (algorithm.latent == "none")
+    with pytest.raises(UserError, match="temperature of 0 or above, found -1.0"):
+        generator.tempered(-1.0)
+
+
 def test_jit_changes_nothing(key):
     algorithm = tiny("none", "joint", window=2, layers=1)
     plays = little.straight(episodes=1, agents=1, rows=2)

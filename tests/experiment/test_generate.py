@@ -146,3 +146,8 @@ def test_the_head_of_short_episodes_is_all_they_have():
     context = scenes()
     cut = head(dataclasses.replace(context), 100)
     np.testing.assert_array_equal(cut.features["agents"], context.features["agents"])
+
+
+def test_a_generator_without_a_temperature_says_so():
+    with pytest.raises(UserError, match="Echo has no temperature; leave it at 1"):
+        generate(ECHO, context=scenes(), observed=5, horizon=2, samples=1, temperature=0.5)

@@ -202,16 +202,17 @@ class IntentVRNN:
         """``mean over the batch of KL - reconstruction - log p(g)``, of the parts trained."""
         positions, alive = time_first(window, frames.group)
         given = jnp.swapaxes(labelled(window.intents, frames.group), 0, 1)
-        terms = {name: jnp.zeros(()) for name in ("reconstruction", "kl", "intents")}
+        loss, terms = jnp.zeros(()), {}
         if "plays" in parts:
             hot = jax.nn.one_hot(given[:-1], self.classes)
             plays = parts["plays"].teach(frames, positions, alive, hot, key)
-            terms["reconstruction"], terms["kl"] = plays.reconstruction.mean(), plays.kl.mean()
+            terms |= {"reconstruction": plays.reconstruction.mean(), "kl": plays.kl.mean()}
+            loss += self.kl_weight * terms["kl"] - terms["reconstruction"]
         if "intents" in parts:
             terms["intents"] = intent_log_prob(
                 parts["intents"], frames, positions, alive, given
             ).mean()
-        loss = self.kl_weight * terms["kl"] - terms["reconstruction"] - terms["intents"]
+            loss -= terms["intents"]
         return loss, terms
 
     def update(
@@ -229,8 +230,11 @@ class IntentVRNN:
         )
         trained = state.params.trained | ("intents" in parts)
         params = dataclasses.replace(state.params, trained=trained, **parts)
-        elbo = terms["reconstruction"] - terms["kl"] + terms["intents"]
-        metrics = {"loss": loss, "elbo": elbo, **terms, "gradient_norm": norm}
+        metrics = {"loss": loss, **terms, "gradient_norm": norm}
+        if "plays" in parts:
+            metrics["elbo_given_intents"] = terms["reconstruction"] - terms["kl"]
+        if len(parts) == 2:
+            metrics["elbo"] = metrics["elbo_given_intents"] + terms["intents"]
         return State(params, optimiser, state.frames), metrics
 
     def generator(self, state: State) -> PlayGenerator:

@@ -25,6 +25,8 @@ class Evaluate(console.Verb):
     """Windows to forecast: socialvae, groupnet, eth_ucy, halfcourt, boids."""
     samples: int = 20
     """Futures drawn per window, the K of every best-of-K figure."""
+    windows: int | None = None
+    """Windows scored at most, drawn by the seed; every window if not given."""
     episodes: int = 100
     """Games played, for policies in an env."""
     agents: tuple[int, ...] = ()
@@ -38,6 +40,7 @@ class Evaluate(console.Verb):
 
     def __call__(self) -> None:
         """Evaluate every seed, print the tables, write the report."""
+        from understudy.experiment.arena import Options
         from understudy.experiment.evaluate import evaluate
         from understudy.experiment.report import report
         from understudy.experiment.run import Run
@@ -52,6 +55,7 @@ class Evaluate(console.Verb):
             episodes=self.episodes,
             agents=self.agents or None,
             seed=self.seed,
+            options=Options(windows=self.windows),
         )
         if self.report:
             written = report(run, evaluation=evaluation, demonstrations=demos)

@@ -125,7 +125,7 @@ def generate(
     if temperature != 1.0:
         able = callable(getattr(generator, "tempered", None))
         require(able, f"{type(generator).__name__} has no temperature; leave it at 1")
-        generator = generator.tempered(temperature)
+        generator = generator.tempered(float(temperature))
     observed = OBSERVED if observed is None else observed
     least = min(observed, horizon, samples)
     require(least >= 1, f"expected rows and samples to ask for above 0, found {least}")
