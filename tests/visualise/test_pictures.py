@@ -13,7 +13,7 @@ from understudy.data.grid import Grid
 from understudy.types import UserError
 from understudy.visualise import style
 from understudy.visualise.animate import animate, frames
-from understudy.visualise.curves import borders, draw_curves, idle_stages, series
+from understudy.visualise.curves import borders, draw_curves, meant, series
 from understudy.visualise.diagnostics import draw_intents, draw_spread
 from understudy.visualise.intervals import draw_intervals
 from understudy.visualise.plays import draw_plays
@@ -218,17 +218,13 @@ def _drawn(figure):
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]
 
 
-def test_an_elbo_without_all_its_parts_is_left_out():
-    rows = [
-        {"stage": 0, "step": 1, "elbo": [-9.0], "intents": [-9.0], "reconstruction": [0.0]},
-        {"stage": 1, "step": 2, "elbo": [90.0], "intents": [0.0], "reconstruction": [90.0]},
-    ]
-    assert idle_stages(rows, "elbo") == {0, 1}
-    assert idle_stages(rows, "reconstruction") == {0}
+def test_validation_is_shown_where_what_it_measures_is_trained():
+    rows = [{"stage": 0, "step": 1, "intents": [-9.0]}, {"stage": 1, "step": 2, "kl": [9.0]}]
+    assert [meant(rows, name) for name in ("intents", "kl", "elbo")] == [{0}, {1}, {1}]
 
 
 METRICS = [
-    *({"stage": 0, "step": s, "loss": [9.0, None], "kl": [0.0, 0.0]} for s in (1, 2)),
+    *({"stage": 0, "step": s, "loss": [9.0, None]} for s in (1, 2)),
     *({"stage": 1, "step": s, "loss": [5.0, 6.0], "kl": [2.0, 4.0]} for s in (3, 4)),
     {"stage": 1, "step": 4, "validation/kl": [3.0, 3.0]},
 ]
@@ -239,8 +235,7 @@ def test_a_series_keeps_seeds_apart_and_gaps_open():
     np.testing.assert_array_equal(steps, [1, 2, 3, 4])
     np.testing.assert_array_equal(values, [[9, np.nan], [9, np.nan], [5, 6], [5, 6]])
     assert borders(METRICS) == [2.0]
-    assert idle_stages(METRICS, "kl") == {0}
-    np.testing.assert_array_equal(series(METRICS, "kl", frozenset({0}))[0], [3, 4])
+    np.testing.assert_array_equal(series(METRICS, "loss", frozenset({1}))[0], [3, 4])
 
 
 def test_curves_have_a_panel_per_metric_and_validation_within_it():

@@ -14,8 +14,6 @@ from understudy.visualise import style
 
 VALIDATION = "validation/"
 LEAVE_OUT = ("stage", "step", "frames")
-SUMS = {"elbo": ("reconstruction", "intents")}
-"""Metrics that mean something only in stages that train all of their parts."""
 FIRST = ("loss", "elbo", "reconstruction", "kl", "intents")
 
 
@@ -55,12 +53,12 @@ def draw_curves(
 
 
 def series(
-    metrics: Sequence[Mapping[str, Any]], name: str, idle: frozenset[int] = frozenset()
+    metrics: Sequence[Mapping[str, Any]], name: str, stages: frozenset[int] | None = None
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "points seeds"]]:
-    """Updates and values of one metric, NaN where unknown; stages in `idle` are left out."""
+    """Updates and values of one metric in some stages, or in all; NaN where unknown."""
     steps, values = [], []
     for row in metrics:
-        if name in row and row.get("stage") not in idle:
+        if name in row and (stages is None or row["stage"] in stages):
             held = row[name] if isinstance(row[name], list | tuple) else [row[name]]
             steps.append(row["step"])
             values.append([np.nan if v is None else float(v) for v in held])
@@ -74,11 +72,11 @@ def series(
 def _panel(axis: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
     """One metric: training in blue, validation in vermilion, stages apart by a rule."""
     seen = []
-    for full, colour, label in (
-        (name, style.AGENTS[0], "training"),
-        (VALIDATION + name, style.AGENTS[1], "validation"),
+    for full, colour, label, stages in (
+        (name, style.AGENTS[0], "training", None),
+        (VALIDATION + name, style.AGENTS[1], "validation", meant(metrics, name)),
     ):
-        steps, values = series(metrics, full, idle_stages(metrics, full))
+        steps, values = series(metrics, full, stages)
         if len(steps) == 0:
             continue
         if values.shape[1] > 1:
@@ -110,18 +108,14 @@ def _limits(axis: Any, seen: Sequence[np.ndarray]) -> None:
     axis.set_ylim(low - pad, high + pad)
 
 
-def idle_stages(metrics: Sequence[Mapping[str, Any]], name: str) -> frozenset[int]:
-    """Stages in which a metric is 0 throughout, if it is not so in all: it was not trained."""
-    if name in SUMS:
-        return frozenset().union(*(idle_stages(metrics, part) for part in SUMS[name]))
-    active = {row.get("stage") for row in metrics if name in row and np.any(_numbers(row[name]))}
-    present = {row.get("stage") for row in metrics if name in row}
-    return frozenset(s for s in present - active if isinstance(s, int)) if active else frozenset()
+def meant(metrics: Sequence[Mapping[str, Any]], name: str) -> frozenset[int]:
+    """Stages in which a validation metric means something: those whose training logs it too.
 
-
-def _numbers(values: Any) -> np.ndarray:
-    held = values if isinstance(values, list | tuple) else [values]
-    return np.array([0.0 if v is None else float(v) for v in held])
+    A stage that trains a part of the networks is validated as a whole. Where no stage logs it, the
+    last one counts, in which everything is trained.
+    """
+    logged = frozenset(row["stage"] for row in metrics if name in row)
+    return logged or frozenset({max(row["stage"] for row in metrics)})
 
 
 def borders(metrics: Sequence[Mapping[str, Any]]) -> list[float]:
