@@ -73,8 +73,9 @@ class Run:
     @functools.cached_property
     def statistics(self) -> Statistics | None:
         """Moments of the training split; None for a run without demonstrations."""
-        path = self.folder / folder.STATISTICS
-        return from_json(folder.read_json(path)) if path.exists() else None
+        if self.config["demonstrations"] is None:
+            return None
+        return from_json(folder.read_json(self.folder / folder.STATISTICS))
 
     @property
     def seeds(self) -> int:
