@@ -34,7 +34,9 @@ def main() -> None:
             metrics = Run(options.runs / name).metrics
             stages = meant(metrics, "elbo")
             steps, values = series(metrics, VALIDATION + "elbo", stages)
-            axis.plot(steps, values.mean(1), color=style.colour(number), label=name)
+            line = "-" if number < len(style.AGENTS) else (0, (4, 1.5))
+            colour = style.colour(number)
+            axis.plot(steps, values.mean(1), color=colour, linestyle=line, label=name)
         axis.axhline(bound, color=style.MUTED, linestyle=(0, (2, 2)), label="constant velocity")
         axis.set_xlabel("updates")
         axis.set_title("elbo on validation flocks, nats")
