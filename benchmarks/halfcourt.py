@@ -37,6 +37,8 @@ from understudy.experiment.tally import Tally, intervals
 
 RATE, ROWS, SHOWN, GROUP = 5.0, 50, 10, "offence"
 GRID = Grid(9, 10, low=(0.0, 0.0), high=(45.0, 50.0))
+COOLER = (0.5, 0.0)
+"""Temperatures that are measured beside 1."""
 BOTTOM_LEFT = 0
 """Cell of x and y from 0 to 5 ft."""
 MODELS = (
@@ -192,12 +194,20 @@ def score(
     truth, _ = cut(test, stride)
     shown = truth[:, :SHOWN]
     samples = -(-1000 // len(shown))
-    drawn = futures(generator, shown, ROWS - SHOWN, samples=samples, seed=1)
-    past = np.broadcast_to(shown[:, None], (len(shown), samples, *shown.shape[1:]))
-    found = motion(np.concatenate([past, drawn], axis=2))
+
+    def moved(temperature: float, samples: int) -> dict[str, np.ndarray]:
+        drawn = futures(
+            generator.tempered(temperature), shown, ROWS - SHOWN, samples=samples, seed=1
+        )
+        past = np.broadcast_to(shown[:, None], (len(shown), samples, *shown.shape[1:]))
+        return motion(np.concatenate([past, drawn], axis=2))
+
+    found = moved(1.0, samples)
     row = {"model": name, "seed": seed, "steps": run.step, "hours": hours(run)}
     row |= {"failed": seed in run.diverged, "rollouts": len(shown) * samples}
     row |= {n: float(v.mean()) for n, v in found.items()}
+    for cooler in COOLER:
+        row |= {f"{n}_at_{cooler:g}": float(v.mean()) for n, v in moved(cooler, 1).items()}
     row |= likelihood(run, generator, test, particles=8)
     if name.startswith("intents"):
         row |= grounding(generator, shown, seed=2)
