@@ -37,7 +37,7 @@ def steps(data: list[Path], work: Path, updates: int, seeds: int) -> dict[str, l
             "--seeds", str(seeds), "--window", "20", "--batch", "16", "--learning-rate", "4e-3",
         ],
         "report": [
-            "evaluate", run, "--demos", test, "--protocol", "socialvae", "--windows", "4096",
+            "evaluate", run, "--demos", test, "--protocol", "socialvae", "--windows", "1024",
             "--json",
         ],
         "plays": ["generate", run, "--demos", test, "--out", plays],
