@@ -51,8 +51,9 @@ def show(outcome: Any, seconds: float) -> None:
     out.print(table)
     obeyed, apart = summary["obeyed"], summary["pair_distance"]
     out.print(
-        f"Told to keep together, {obeyed['together']:.0%} of the flocks did; told to keep apart, "
-        f"{obeyed['apart']:.0%}.\nThey ended {apart['together']:.2f} and {apart['apart']:.2f} from "
+        f"At temperature {summary['temperature']:g}, told to keep together, "
+        f"{obeyed['together']:.0%} of the flocks did; told to keep apart, {obeyed['apart']:.0%}.\n"
+        f"They ended {apart['together']:.2f} and {apart['apart']:.2f} from "
         "one another on average.\n"
     )
     for name, path in outcome.files.items():
