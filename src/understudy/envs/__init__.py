@@ -3,37 +3,67 @@
 Names are looked up on first use (PEP 562), so importing the package imports no JAX.
 """
 
+import json
 from importlib import import_module
 from typing import Any
 
 from understudy.types import UserError
 
 ENVS: dict[str, str] = {}
-"""Game -> ``"module:Class"``."""
+"""Game -> ``"module:Class"`` or ``"module:function"`` that builds it."""
 
 _PUBLIC = {
     "Batched": "understudy.envs.host",
     "Learned": "understudy.envs.learned",
     "assign": "understudy.envs.policies",
+    "experts": "understudy.envs.experts",
     "replay": "understudy.envs.policies",
+    "wrappers": "understudy.envs.wrappers",
 }
 
 __all__ = sorted((*_PUBLIC, "ENVS", "make"))  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def make(name: str, **options: Any) -> Any:
-    """Build a game by name.
+    """Build a game by name, such as ``"spread"`` or ``"spread:agents=12"``.
+
+    Args:
+        name: of `ENVS`; arguments may follow a colon as ``key=value``, separated by commas, values
+            as JSON or plain text.
+        options: more arguments of the game.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name or argument.
     """
+    name, _, written = name.partition(":")
     if name not in ENVS:
         raise UserError(f"expected one of the games {sorted(ENVS)}, found {name!r}")
     module, attribute = ENVS[name].split(":")
-    return getattr(import_module(module), attribute)(**options)
+    given = {**_arguments(written), **options}
+    try:
+        return getattr(import_module(module), attribute)(**given)
+    except TypeError as error:
+        raise UserError(
+            f"expected arguments of the game {name!r}, found {sorted(given)}: {error}"
+        ) from error
+
+
+def _arguments(written: str) -> dict[str, Any]:
+    """Read ``key=value,key=value``."""
+    found = {}
+    for pair in written.split(",") if written else ():
+        key, equals, value = pair.partition("=")
+        if not (equals and key):
+            raise UserError(f"expected key=value after the name of a game, found {pair!r}")
+        try:
+            found[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key.strip()] = value
+    return found
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'understudy.envs' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module = import_module(_PUBLIC[name])
+    return module if _PUBLIC[name] == f"understudy.envs.{name}" else getattr(module, name)
