@@ -21,6 +21,7 @@ _PUBLIC = {
     "Stages": "understudy.algorithms.stages",
     "envs": "understudy.envs",
     # experiment
+    "collect": "understudy.experiment.collect",
     "train": "understudy.experiment.train",
     "resume": "understudy.experiment.train",
     "evaluate": "understudy.experiment.evaluate",

@@ -74,6 +74,9 @@ class Demonstrations:
     """Static surroundings, ``{name: [episodes, ...]}``: court, goals, obstacles."""
     licence: str = ""
     """Terms of the source, as far as known."""
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What made the set, in values that JSON knows: env, policy, seed, mean return. A part of a
+    set keeps that of the whole."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", {n: _strings(a) for n, a in self.labels.items()})
@@ -82,6 +85,7 @@ class Demonstrations:
             "agent_labels",
             {n: {g: _strings(a) for g, a in m.items()} for n, m in self.agent_labels.items()},
         )
+        object.__setattr__(self, "provenance", layout.plain(self.provenance))
         layout.check_rows(self)
         layout.check_labels(self)
 

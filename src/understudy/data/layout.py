@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from understudy.data import scratch
-from understudy.types import Spec, require
+from understudy.types import Spec, UserError, require
 
 ROW_GROUPS = ("features", "alive", "actions", "action_known", "rewards", "legal", "intents")
 """Fields ``{group: [frames, ...]}``."""
@@ -122,3 +124,20 @@ def check_labels(d: Any) -> None:
                 array.shape == shape,
                 f"expected agent label {name!r} of {group!r} of shape {shape}, found {array.shape}",
             )
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` as they come back from JSON.
+
+    Raises:
+        UserError: if they hold what JSON does not know.
+    """
+    if not values:
+        return {}
+    try:
+        return json.loads(json.dumps(dict(values), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"expected numbers, strings and lists of them as provenance, found another value "
+            f"({error}); leave it out"
+        ) from error

@@ -152,9 +152,17 @@ def concatenate(parts: Sequence[Demonstrations]) -> Demonstrations:
         ),
         context={n: np.concatenate([p.context[n] for p in parts]) for n in first.context},
         licence="; ".join(dict.fromkeys(p.licence for p in parts if p.licence)),
+        provenance=shared([p.provenance for p in parts]),
         **_joined_rows(parts, capacities),
         **_joined_labels(parts, capacities),
     )
+
+
+def shared(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the entries that all of them have alike."""
+    first, *rest = provenances
+    absent = object()
+    return {n: v for n, v in first.items() if all(p.get(n, absent) == v for p in rest)}
 
 
 def _check_alike(first: Demonstrations, other: Demonstrations, spec: Spec) -> None:

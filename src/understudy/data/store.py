@@ -69,6 +69,7 @@ def load(folder: str | os.PathLike[str], *, resident_bytes: int = RESIDENT_BYTES
         "rate": float(meta["rate"]),
         "unit": meta["unit"],
         "licence": meta["licence"],
+        "provenance": meta.get("provenance", {}),
         "intent_classes": meta["intent_classes"],
     }
     episode = 0

@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 
 from understudy.data import columns, episodes
 from understudy.data.demonstrations import Demonstrations
-from understudy.data.layout import ROW_GROUPS, ROWS, shapes
-from understudy.data.regroup import concatenate
+from understudy.data.layout import ROW_GROUPS, ROWS, plain, shapes
+from understudy.data.regroup import concatenate, shared
 from understudy.data.statistics import Accumulator, to_json
 from understudy.types import Spec, UserError, require
 
@@ -62,6 +62,8 @@ class Writer:
         self._episodes = self._rows = 0
         self._licences: dict[str, None] = {}
         self._horizons: list[int | None] = []
+        self.provenance: dict[str, Any] = {}
+        """What all episodes share; entries may be added before the end."""
         with _explained(self.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._work = Path(
@@ -73,6 +75,8 @@ class Writer:
         """Add episodes; they are written once a shard is full."""
         if self._first is None:
             self._start(demonstrations)
+            self.provenance = dict(demonstrations.provenance)
+        self.provenance = shared([self.provenance, demonstrations.provenance])
         self._licences[demonstrations.licence] = None
         self._horizons.append(demonstrations.spec.horizon)
         size = row_bytes(demonstrations.spec, self._fields)
@@ -179,6 +183,7 @@ class Writer:
             "rate": first.rate,
             "unit": first.unit,
             "licence": "; ".join(name for name in self._licences if name),
+            "provenance": plain(self.provenance),
             "episodes": self._episodes,
             "rows": self._rows,
             "shortest": int(lengths.min()),
