@@ -33,7 +33,17 @@ VERBS = {
 }
 """Verb -> where it lives, and its line in ``understudy --help``."""
 
-EXTRAS = {"kloppy": "kloppy", "imageio": "video", "tensorboardX": "tensorboard", "wandb": "wandb"}
+EXTRAS = {
+    "kloppy": "kloppy",
+    "imageio": "video",
+    "tensorboardX": "tensorboard",
+    "wandb": "wandb",
+    "jaxmarl": "smax",
+    "pettingzoo": "pettingzoo",
+    "mpe2": "pettingzoo",
+    "gymnasium_robotics": "mujoco",
+    "mujoco": "mujoco",
+}
 """Optional package -> the extra that installs it."""
 
 

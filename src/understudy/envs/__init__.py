@@ -5,16 +5,25 @@ Names are looked up on first use (PEP 562), so importing the package imports no 
 
 import json
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from understudy.types import UserError
 
-ENVS: dict[str, str] = {}
+ENVS: dict[str, str] = {
+    "smax": "understudy.envs.adapters.smax:Smax",
+    "spread": "understudy.envs.spread:Spread",
+    "spread-goodai": "understudy.envs.spread:Spread.goodai",
+    "spread-magail": "understudy.envs.spread:Spread.magail",
+    "spread-openai": "understudy.envs.spread:Spread.openai",
+}
 """Game -> ``"module:Class"`` or ``"module:function"`` that builds it."""
 
 _PUBLIC = {
     "Batched": "understudy.envs.host",
     "Learned": "understudy.envs.learned",
+    "Smax": "understudy.envs.adapters.smax",
+    "Spread": "understudy.envs.spread",
     "assign": "understudy.envs.policies",
     "experts": "understudy.envs.experts",
     "replay": "understudy.envs.policies",
@@ -41,7 +50,7 @@ def make(name: str, **options: Any) -> Any:
     module, attribute = ENVS[name].split(":")
     given = {**_arguments(written), **options}
     try:
-        return getattr(import_module(module), attribute)(**given)
+        return attrgetter(attribute)(import_module(module))(**given)
     except TypeError as error:
         raise UserError(
             f"expected arguments of the game {name!r}, found {sorted(given)}: {error}"
