@@ -11,15 +11,18 @@ from understudy.experiment import checkpoint, page
 from understudy.experiment.evaluate import FILE
 from understudy.experiment.findings import findings
 from understudy.experiment.report import tables as html_tables
+from understudy.experiment.rivals import profiles
 from understudy.experiment.run import Run
 from understudy.experiment.tables import Evaluation
 from understudy.types import UserError, require
 from understudy.visualise.intervals import draw_intervals
+from understudy.visualise.profiles import draw_profiles
 
 SHARED = ("protocol", "rate", "unit", "groups", "data", "windows", "agents", "samples", "burn_in",
-          "bounds", "env", "episodes")  # fmt: skip
+          "bounds", "env", "env_config", "episodes", "initial_states", "expert", "headline",
+          "modes")  # fmt: skip
 """What two evaluations must share for their figures to be compared."""
-PICTURE, PAGE = "comparison.png", "comparison.html"
+PICTURE, PROFILES, PAGE = "comparison.png", "profiles.png", "comparison.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,7 @@ def check_alike(name: str, one: Evaluation, other_name: str, other: Evaluation) 
             first, second = first.get(key), second.get(key)
         raise UserError(
             f"expected runs that were evaluated alike, found {key} {first!r} for {name} and "
-            f"{second!r} for {other_name}; evaluate both with the same data and protocol"
+            f"{second!r} for {other_name}; evaluate both alike"
         )
 
 
@@ -104,8 +107,29 @@ def merge(read: Sequence[tuple[str, Evaluation]]) -> Evaluation:
         ]
     truth = [r for r in others if r["model"] == "truth"]
     return Evaluation(
-        [*truth, *rows, *(r for r in others if r["model"] != "truth")], read[0][1].setting, notes
+        [*truth, *rows, *(r for r in others if r["model"] != "truth")],
+        read[0][1].setting,
+        notes,
+        _returns(read),
     )
+
+
+def _returns(read: Sequence[tuple[str, Evaluation]]) -> dict[str, Any] | None:
+    """Episodes of all runs in the layout of marl-eval, algorithms named by folder."""
+    whole: dict[str, Any] = {}
+    for name, evaluation in read:
+        references = {r["model"] for r in evaluation.rows if r.get("reference")}
+        for env, tasks in (evaluation.returns or {}).items():
+            for task, found in tasks.items():
+                own = [model for model in found if model not in references]
+                alone = len(own) == 1
+                whole.setdefault(env, {}).setdefault(task, {}).update(
+                    {
+                        (model if model not in own else name if alone else f"{name}: {model}"): runs
+                        for model, runs in found.items()
+                    }
+                )
+    return whole or None
 
 
 def panels(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -119,43 +143,64 @@ def panels(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("speed", f"speed, {unit}/s"),
         ("out_of_bounds", "rows with somebody out"),
         ("elbo", "ELBO, nats"),
+        ("score", "score (IQM), 0 random, 1 expert"),
         ("mean_return", "return"),
+        ("success_rate", "success"),
     ]
-    return [pair for pair in wanted if sum(r.get(pair[0]) is not None for r in evaluation.rows) > 1]
+    rows = pictured(evaluation)
+    return [pair for pair in wanted if sum(r.get(pair[0]) is not None for r in rows) > 1]
 
 
 def pictured(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One line per model and baseline: the mean over seeds where there are several."""
     means = {r["model"] for r in evaluation.rows if r.get("seed") == "mean"}
     kept = [r for r in evaluation.rows if r["model"] not in means or r.get("seed") == "mean"]
+    several = len({r.get("task") for r in kept}) > 1
     return [
-        {**r, "label": r["model"], "reference": r.get("reference") or r["model"] == "truth"}
+        {
+            **r,
+            **_score(r),
+            "label": f"{r['model']}, {r['task']}" if several else r["model"],
+            "reference": r.get("reference") or r["model"] == "truth",
+        }
         for r in kept
     ]
+
+
+def _score(row: dict[str, Any]) -> dict[str, Any]:
+    """The score of a policy as it is drawn: the interquartile mean where there are seeds."""
+    name = "normalised_iqm" if row.get("normalised_iqm") is not None else "normalised"
+    if row.get(name) is None:
+        return {}
+    return {"score": row[name], "intervals": {**row["intervals"], "score": row["intervals"][name]}}
 
 
 def write(evaluation: Evaluation, folder: Path) -> Path:
     """Write the page and the picture of a comparison; return the picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = folder / PICTURE
-    drawn = draw_intervals(pictured(evaluation), panels(evaluation))
-    drawn.savefig(picture)
+    picture, played = folder / PICTURE, "env" in evaluation.setting
+    draw_intervals(pictured(evaluation), panels(evaluation)).savefig(picture)
+    caption = "Dots are figures, lines their 95 % intervals; baselines and the truth are grey."
+    shown = [page.picture(picture, caption)]
+    risen = profiles(evaluation.rows)
+    if risen:
+        draw_profiles(risen).savefig(folder / PROFILES)
+        words = "Of each model, the share of seeds (diverged ones too) that score above a value."
+        shown.append(page.picture(folder / PROFILES, f"{words} Bands: 95 % bootstrap intervals."))
     items = "".join(
         f'<li class="{f.level}">{page.text(f.text)}</li>' for f in findings(evaluation, [])
     )
+    lead = (
+        "Policies that played the same episodes, beside a random policy and, where one is known, "
+        "an expert."
+        if played
+        else "Runs evaluated on the same windows, with the same number of samples."
+    )
     parts = [
         "<h1>Comparison</h1>",
-        page.paragraph(
-            "Runs evaluated on the same windows, with the same number of samples.", "lead"
-        ),
+        page.paragraph(lead, "lead"),
         page.section("In plain words", f'<ul class="findings">{items}</ul>'),
-        page.section(
-            "Side by side",
-            page.picture(
-                picture,
-                "Dots are figures, lines their 95 % intervals; baselines and the truth are grey.",
-            ),
-        ),
+        page.section("Side by side", *shown),
         page.section("Figures", *html_tables(evaluation)),
     ]
     checkpoint.write_atomic(folder / PAGE, page.document("Comparison · understudy", parts))

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.algorithms import baselines
 from understudy.data.demonstrations import Demonstrations
 from understudy.experiment.run import Run
-from understudy.types import Spec, Statistics, UserError
+from understudy.types import Mode, Spec, Statistics, UserError
 
 KINDS = {"generator": "sample", "policy": "act"}
 """What can be evaluated -> the method that shows it."""
@@ -30,6 +30,8 @@ class Contender:
     run: Run | None = None
     reference: bool = False
     """A baseline, printed beside the models."""
+    mode: Mode | None = None
+    """How a policy of a run chooses its actions."""
 
     @property
     def window(self) -> int | None:
@@ -37,18 +39,19 @@ class Contender:
         return None if self.run is None else getattr(self.run.algorithm, "window", None)
 
 
-def contenders(what: Any, kind: str = "generator") -> list[Contender]:
+def contenders(what: Any, kind: str = "generator", mode: Mode | None = None) -> list[Contender]:
     """Turn a run, a folder, a generator or policy, or a list of them into contenders.
 
     Args:
         what: one of them, or a list.
         kind: one of `KINDS`: what is taken from a run.
+        mode: how policies of a run choose their actions.
 
     Raises:
         UserError: for anything else.
     """
     items = list(what) if isinstance(what, list | tuple) else [what]
-    found = [contender(item, kind) for item in items]
+    found = [contender(item, kind, mode) for item in items]
     names = [c.name for c in found]
     return [
         dataclasses.replace(c, name=f"{c.name} ({_mark(c, i)})") if names.count(c.name) > 1 else c
@@ -61,18 +64,20 @@ def _mark(found: Contender, index: int) -> str:
     return str(index + 1) if found.run is None else found.run.folder.resolve().name
 
 
-def contender(item: Any, kind: str = "generator") -> Contender:
+def contender(item: Any, kind: str = "generator", mode: Mode | None = None) -> Contender:
     """One contender out of a run, the folder of one, or a generator or policy."""
     if isinstance(item, str | Path):
         item = Run(item)
     if isinstance(item, Run):
         seeds = [seed for seed in range(item.seeds) if seed not in item.diverged]
+        options = {} if mode is None else {"mode": mode}
         return Contender(
             title(item),
-            {seed: getattr(item, kind)(seed) for seed in seeds},
+            {seed: getattr(item, kind)(seed, **options) for seed in seeds},
             {seed: f"diverged at update {update}" for seed, update in item.diverged.items()},
             getattr(item.algorithm, "prepare", None),
             item,
+            mode=mode,
         )
     if callable(getattr(item, KINDS[kind], None)):
         return Contender(label(item), {0: item}, prepare=getattr(item, "prepare", None))

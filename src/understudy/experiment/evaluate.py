@@ -1,27 +1,33 @@
 """Measure runs honestly: one protocol, the baselines beside them, every figure with its setting.
 
-Generators are scored on the windows of a protocol, policies by the returns of their episodes.
+Generators are scored on the windows of a protocol, policies by the returns of their episodes
+between a random policy and an expert.
 Each row says how it executes (joint or decentralised) and how many samples K it drew; seeds have a
 row each and one for their mean; intervals draw games (or episodes) with replacement.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.statistics import statistics as measure
-from understudy.experiment import protocols
+from understudy.experiment import games, protocols
 from understudy.experiment.arena import Arena, Options
 from understudy.experiment.contenders import Contender, contenders, references
+from understudy.experiment.policies import evaluate_policies
 from understudy.experiment.protocols import Protocol
+from understudy.experiment.run import Run
 from understudy.experiment.tables import Evaluation
-from understudy.types import UserError, require
+from understudy.types import Mode, UserError, require
 
 FILE = "evaluation.json"
+MODES: tuple[Mode, ...] = ("sample", "mode")
+"""Ways to act that are worth measuring."""
 
 
 def evaluate(
@@ -31,23 +37,30 @@ def evaluate(
     env: Any = None,
     protocol: str | Protocol | None = None,
     samples: int = 20,
+    expert: Any = games.OWN,
     episodes: int = 100,
     agents: Sequence[int] | None = None,
+    mode: Mode | Literal["both"] = "sample",
     seed: int = 0,
     options: Options | None = None,
 ) -> Evaluation:
     """Evaluate a run, or several under the same protocol.
 
     Args:
-        run: a run, its folder, a generator, or a list of them.
+        run: a run, its folder, a generator or policy, or a list of them.
         demonstrations: held-out episodes, or their folder, to score generators on; None: the
             validation set the run was trained with.
-        env: what to run policies in; generators need none.
+        env: what to run policies in; None: the env the first run was trained with, if its
+            algorithm acts. Generators need none.
         protocol: a name of `protocols.PROTOCOLS` or a `Protocol`; None observes a fifth of the
             training window.
         samples: futures drawn per window, K; every best-of-K figure falls as K grows.
+        expert: of policies, who scores 1: a policy, a run or its folder, a name of
+            `envs.experts.EXPERTS`, None for nobody; ``"own"`` takes the one known for the env.
         episodes: episodes per policy and number of agents.
         agents: numbers of agents to run a policy with; None: the env's own.
+        mode: how policies of runs act: as trained (``"sample"``), most likely action (``"mode"``),
+            or ``"both"``, a row each.
         seed: of the samples, of windows drawn and of the bootstrap; never a training key.
         options: what is rarely changed.
 
@@ -57,18 +70,23 @@ def evaluate(
     Raises:
         UserError: without demonstrations or env, or where they do not fit the protocol.
     """
-    models = contenders(run, "generator" if env is None else "policy")
-    require(len(models) > 0, "expected at least one run to evaluate, found none; pass one")
+    items = list(run) if isinstance(run, list | tuple) else [run]
+    items = [Run(item) if isinstance(item, str | Path) else item for item in items]
+    require(len(items) > 0, "expected at least one run to evaluate, found none; pass one")
+    require(
+        env is None or demonstrations is None,
+        "expected demonstrations (to score a generator) or an env (to run a policy), found "
+        "both; pass one of them",
+    )
+    if env is None and demonstrations is None and plays(items[0]):
+        env = games.env_of(items[0])
     if env is not None:
-        require(
-            demonstrations is None,
-            "expected demonstrations (to score a generator) or an env (to run a policy), found "
-            "both; pass one of them",
+        models = players(items, mode)
+        found = evaluate_policies(
+            models, env, expert=expert, episodes=episodes, agents=agents, seed=seed
         )
-        from understudy.experiment.policies import evaluate_policies
-
-        found = evaluate_policies(models, env, episodes=episodes, agents=agents, seed=seed)
     else:
+        models = contenders(items)
         held_out = read(demonstrations, models)
         found = evaluate_generators(
             models, held_out, protocol, samples=samples, seed=seed, options=options or Options()
@@ -76,6 +94,26 @@ def evaluate(
     for model in models:
         if model.run is not None:
             found.save(model.run.folder / FILE)
+    return found
+
+
+def plays(run: Any) -> bool:
+    """A run is measured by what it earns: its algorithm acts, or it makes policies alone."""
+    if not isinstance(run, Run):
+        return False
+    made = run.algorithm
+    return hasattr(made, "policy") and ("env" in made.needs or not hasattr(made, "generator"))
+
+
+def players(items: Sequence[Any], mode: Mode | Literal["both"]) -> list[Contender]:
+    """Policies of every run, in one mode or in two."""
+    require(mode in (*MODES, "both"), f"expected mode 'sample', 'mode' or 'both', found {mode!r}")
+    if mode != "both":
+        return contenders(items, "policy", mode)
+    found = []
+    for ways in zip(*(contenders(items, "policy", way) for way in MODES), strict=True):
+        named = [dataclasses.replace(c, name=f"{c.name}, {c.mode}") for c in ways]
+        found += named if ways[0].run is not None else ways[:1]
     return found
 
 

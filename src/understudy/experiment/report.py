@@ -24,11 +24,14 @@ from understudy.experiment.findings import findings, models
 from understudy.experiment.generate import Plays
 from understudy.experiment.run import Run
 from understudy.experiment.tables import (
+    IMPROVEMENT,
     SECTIONS,
     Evaluation,
     caption,
     cell,
+    improvement_cells,
     number,
+    present,
     section_rows,
 )
 from understudy.visualise.animate import animate
@@ -161,15 +164,18 @@ def tables(evaluation: Evaluation) -> list[str]:
         rows = section_rows(evaluation.rows, columns)
         if not rows:
             continue
-        present = [c for c in columns if any(r.get(c[0]) is not None for r in rows)]
+        shown = present(rows, columns)
         counted = kind != "likelihood" and any("samples" in r for r in rows)
-        heads = [("model", True), ("execution", True), *([("K", False)] if counted else [])]
+        modes = any(r.get("mode") is not None for r in rows)
+        heads = [("model", True), ("execution", True), *([("mode", True)] if modes else [])]
+        heads += [("K", False)] if counted else []
         lines = []
         for row in rows:
-            drawn = [str(row.get("samples", ""))] if counted else []
-            shown = [_called(row), row.get("execution") or "", *drawn]
-            lines.append((_kind(row), [*shown, *(cell(row, key) for key, _ in present)]))
-        heads += [(heading, False) for _, heading in present]
+            words = [_called(row), row.get("execution") or ""]
+            words += [row.get("mode") or ""] if modes else []
+            words += [str(row.get("samples", ""))] if counted else []
+            lines.append((_kind(row), [*words, *(cell(row, key) for key, _ in shown)]))
+        heads += [(heading, False) for _, heading in shown]
         parts.append(page.table(caption(evaluation.setting, kind), heads, lines))
         if kind == "forecast":
             parts.append(_horizons(evaluation, rows))
@@ -181,6 +187,10 @@ def tables(evaluation: Evaluation) -> list[str]:
             "sample for each agent; minSADE and minSFDE choose one for the whole scene."
         )
         parts.append(page.paragraph(note, "quiet"))
+    heads, lines = improvement_cells(evaluation.rows)
+    if lines:
+        words = [(head, number == 0) for number, head in enumerate(heads)]
+        parts.append(page.table(f"{IMPROVEMENT}.", words, [("", line) for line in lines]))
     return parts + [page.paragraph(n, "quiet") for n in evaluation.notes]
 
 
@@ -189,7 +199,8 @@ def _called(row: Mapping[str, Any]) -> str:
     seed = row.get("seed")
     task = f" ({row['task']})" if row.get("task", "agents") != "agents" else ""
     end = "" if seed is None else ", mean" if seed == "mean" else f", seed {seed}"
-    return f"{row['model']}{task}{end}"
+    lost = " (failed)" if row.get("failed") is True else ""
+    return f"{row['model']}{task}{end}{lost}"
 
 
 def _kind(row: Mapping[str, Any]) -> str:

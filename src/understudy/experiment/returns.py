@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from understudy.envs import rollout
 from understudy.experiment.loops import Parts
@@ -18,10 +20,37 @@ Returns = dict[str, Float[np.ndarray, "episodes agents"]]
 """Sum of rewards per episode and agent, by group."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """Whole episodes of one policy."""
+
+    returns: Returns
+    present: dict[str, Bool[np.ndarray, "episodes agents"]]
+    """Agents that were alive at any time; the others are padding and count in no mean."""
+    lengths: Int[np.ndarray, " episodes"]
+    """Steps until the end, or the horizon."""
+    success: Bool[np.ndarray, " episodes"] | None
+    """Any step counted as solved or won; None for a game without such a notion."""
+
+    def team(self, group: str | None = None) -> Float[np.ndarray, " episodes"]:
+        """Return per episode, averaged over the agents of one group, or over all agents."""
+        names = list(self.returns) if group is None else [group]
+        earned = np.concatenate([self.returns[n] for n in names], 1).astype(np.float64)
+        there = np.concatenate([self.present[n] for n in names], 1)
+        return np.where(there, earned, 0).sum(1) / np.maximum(there.sum(1), 1)
+
+
 def episode_returns(
     policy: Policy, env: Env | HostEnv, *, episodes: int, seed: int, horizon: int | None = None
 ) -> Returns:
-    """Play `episodes` episodes and add up the rewards of each agent.
+    """Play `episodes` episodes and add up the rewards of each agent; see `play`."""
+    return play(policy, env, episodes=episodes, seed=seed, horizon=horizon).returns
+
+
+def play(
+    policy: Policy, env: Env | HostEnv, *, episodes: int, seed: int, horizon: int | None = None
+) -> Played:
+    """Play whole episodes.
 
     Episode i begins in a state that `seed` and i decide, and the env's own chance is the same for
     every policy, so differences between two policies are theirs.
@@ -44,11 +73,18 @@ def episode_returns(
         return _host(policy, env, episodes, seed, horizon)
     env_parts = Parts.of(env)
     numbers = jnp.arange(episodes, dtype=jnp.int32)
-    totals = _compiled(
+    totals, present, length, success = _compiled(
         Parts.of(policy).arrays, env_parts.arrays, jax.random.key(seed), numbers,
         rest=(Parts.of(policy).rest, env_parts.rest), horizon=horizon,
     )  # fmt: skip
-    return {name: np.asarray(total) for name, total in totals.items()}
+    return Played(
+        _arrays(totals), _arrays(present), np.asarray(length),
+        None if success is None else np.asarray(success),
+    )  # fmt: skip
+
+
+def _arrays(by_group: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array) for name, array in by_group.items()}
 
 
 @functools.partial(jax.jit, static_argnames=("rest", "horizon"))
@@ -63,47 +99,69 @@ def _compiled(
         memory = player.memory(rollout.agents_of(observation))
         totals = {name: jnp.zeros(a.shape[-1]) for name, a in observation.alive.items()}
 
-        def row(carry: Any, t: Any) -> tuple[Any, None]:
-            state, observation, memory, totals, over = carry
+        def row(carry: Any, t: Any) -> tuple[Any, Any]:
+            state, observation, memory, totals, present, over = carry
             action, memory = player.act(observation, memory, jax.random.fold_in(act_key, t))
             state, step = game.step(state, action, jax.random.fold_in(step_key, t))
             totals = {
                 name: total + jnp.where(over, 0.0, step.reward[name])
                 for name, total in totals.items()
             }
-            over = over | step.terminated | step.truncated
-            return (state, step.observation, memory, totals, over), None
+            alive = step.observation.alive
+            present = {name: seen | (alive[name] & ~over) for name, seen in present.items()}
+            won = step.info["success"] & ~over if "success" in step.info else None
+            after = over | step.terminated | step.truncated
+            return (state, step.observation, memory, totals, present, after), (~over, won)
 
-        start = (state, observation, memory, totals, jnp.asarray(False))
-        (_, _, _, totals, _), _ = jax.lax.scan(row, start, jnp.arange(horizon, dtype=jnp.int32))
-        return totals
+        over = jnp.asarray(False)
+        start = (state, observation, memory, totals, dict(observation.alive), over)
+        end, (played, won) = jax.lax.scan(row, start, jnp.arange(horizon, dtype=jnp.int32))
+        success = None if won is None else jnp.any(won)
+        return end[3], end[4], jnp.sum(played, dtype=jnp.int32), success
 
     return jax.vmap(episode)(numbers)
 
 
-def _host(policy: Policy, env: HostEnv, episodes: int, seed: int, horizon: int) -> Returns:
+def _host(policy: Policy, env: HostEnv, episodes: int, seed: int, horizon: int) -> Played:
     """As many episodes at a time as the env has games; the last ones are played and left out."""
-    parts = []
     act = jax.jit(jax.vmap(lambda o, m, k: policy.act(o, m, k)))
-    for first in range(0, episodes, env.envs):
-        numbers = range(first, first + env.envs)
-        entropy = [np.random.SeedSequence([seed, n]) for n in numbers]
-        seeds = np.array([int(e.generate_state(1)[0]) for e in entropy])
-        observation = env.reset(seeds)
-        memory = rollout.blank(policy, observation, env.envs)
-        keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(seed), n))(jnp.array(numbers))
-        totals = {name: np.zeros(a.shape, np.float32) for name, a in observation.alive.items()}
-        over = np.zeros(env.envs, bool)
-        for t in range(horizon):
-            row_keys = jax.vmap(lambda k, t=t: jax.random.fold_in(k, t))(keys)
-            action, memory = act(observation, memory, row_keys)
-            step = env.step({name: np.asarray(a) for name, a in action.items()})
-            for name, total in totals.items():
-                total += np.where(over[:, None], 0.0, step.reward[name])
-            ended = np.asarray(step.terminated | step.truncated)
-            over |= ended
-            if over.all():
-                break
-            observation = env.reset(seeds, ended) if ended.any() else step.observation
-        parts.append(totals)
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:episodes], *parts)
+    parts = [
+        _host_games(act, policy, env, range(first, first + env.envs), seed, horizon)
+        for first in range(0, episodes, env.envs)
+    ]
+    totals, present, lengths, success = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves)[:episodes], *parts
+    )
+    return Played(totals, present, lengths, success)
+
+
+def _host_games(
+    act: Any, policy: Policy, env: HostEnv, numbers: range, seed: int, horizon: int
+) -> tuple[Any, ...]:
+    """Play one episode in every game: returns, presence, lengths and success."""
+    entropy = [np.random.SeedSequence([seed, n]) for n in numbers]
+    seeds = np.array([int(e.generate_state(1)[0]) for e in entropy])
+    observation = env.reset(seeds)
+    memory = rollout.blank(policy, observation, env.envs)
+    keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(seed), n))(jnp.array(numbers))
+    totals = {name: np.zeros(a.shape, np.float32) for name, a in observation.alive.items()}
+    present = {name: np.array(a) for name, a in observation.alive.items()}
+    over, lengths = np.zeros(env.envs, bool), np.zeros(env.envs, np.int32)
+    success = None
+    for t in range(horizon):
+        row_keys = jax.vmap(lambda k, t=t: jax.random.fold_in(k, t))(keys)
+        action, memory = act(observation, memory, row_keys)
+        step = env.step({name: np.asarray(a) for name, a in action.items()})
+        for name, total in totals.items():
+            total += np.where(over[:, None], 0.0, step.reward[name])
+            present[name] |= np.asarray(step.observation.alive[name]) & ~over[:, None]
+        if "success" in step.info:
+            won = np.asarray(step.info["success"]) & ~over
+            success = won if success is None else success | won
+        lengths += ~over
+        ended = np.asarray(step.terminated | step.truncated)
+        over |= ended
+        if over.all():
+            break
+        observation = env.reset(seeds, ended) if ended.any() else step.observation
+    return totals, present, lengths, success

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.experiment import checkpoint
+from understudy.experiment.rivals import improvements
 from understudy.types import UserError
 
 FORECAST = (
@@ -52,8 +53,16 @@ LIKELIHOOD = (
     ("iwae", "IWAE"),
     ("frames", "frames"),
 )
-RETURNS = (("mean_return", "return"), ("normalised", "normalised"), ("episodes", "episodes"))
-PERCENT = ("out_of_bounds", "out_of_bounds_per_agent", "miss_rate")
+RETURNS = (
+    ("mean_return", "return"),
+    ("interquartile_mean", "return, IQM"),
+    ("normalised", "score"),
+    ("normalised_iqm", "score, IQM"),
+    ("success_rate", "success %"),
+    ("length", "steps"),
+    ("episodes", "episodes"),
+)
+PERCENT = ("out_of_bounds", "out_of_bounds_per_agent", "miss_rate", "success_rate")
 SECTIONS = (
     ("forecast", FORECAST),
     ("domain", DOMAIN),
@@ -74,13 +83,15 @@ class Evaluation:
     returns: dict[str, Any] | None = None
     """Returns of policies in marl-eval layout: env, task, algorithm, seed, step."""
 
-    def row(self, model: str, seed: int | str | None = None) -> dict[str, Any]:
-        """The row of one model (its mean over seeds, unless `seed` says which).
+    def row(
+        self, model: str, seed: int | str | None = None, task: str | None = None
+    ) -> dict[str, Any]:
+        """The row of one model (its mean over seeds, unless `seed` says which), in its first task.
 
         Raises:
             UserError: where there is none.
         """
-        found = [r for r in self.rows if r["model"] == model]
+        found = [r for r in self.rows if r["model"] == model and task in (None, r.get("task"))]
         if seed is None:
             found = sorted(found, key=lambda r: r.get("seed") not in ("mean", None))
         else:
@@ -102,15 +113,15 @@ class Evaluation:
 
     def json(self) -> dict[str, Any]:
         """One JSON-able mapping; numbers that do not exist are null."""
-        return _plain(
-            {
-                "format": 1,
-                "setting": self.setting,
-                "rows": self.rows,
-                "notes": self.notes,
-                "returns": self.returns,
-            }
-        )
+        found = {
+            "format": 1,
+            "setting": self.setting,
+            "rows": self.rows,
+            "notes": self.notes,
+            "returns": self.returns,
+        }
+        better = improvements(self.rows)
+        return _plain({**found, "improvements": better} if better else found)
 
     def save(self, path: str | Path) -> Path:
         """Write ``evaluation.json`` atomically and return its path."""
@@ -160,11 +171,52 @@ def tables(evaluation: Evaluation) -> list[Table]:
     for section, columns in SECTIONS:
         rows = section_rows(evaluation.rows, columns)
         if rows:
-            present = [c for c in columns if any(c[0] in row for row in rows)]
-            made.append(_table(caption(evaluation.setting, section), rows, present))
+            made.append(_table(caption(evaluation.setting, section), rows, present(rows, columns)))
         if section == "forecast" and rows:
             made.append(_per_horizon(evaluation.setting, rows))
+    heads, lines = improvement_cells(evaluation.rows)
+    if lines:
+        table = _blank(IMPROVEMENT)
+        for i, head in enumerate(heads):
+            table.add_column(head, justify="right" if i else "left", no_wrap=True)
+        for line in lines:
+            table.add_row(*line)
+        made.append(table)
     return made
+
+
+IMPROVEMENT = "Probability that a seed of the row earns more than a seed of the column"
+
+
+def improvement_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the table of `IMPROVEMENT`; no rows unless two models have two seeds."""
+    chances = {(c["model"], c["other"]): c for c in improvements(rows)}
+    names = list(dict.fromkeys(name for pair in chances for name in pair))
+    lines = []
+    for one in names:
+        cells = []
+        for other in names:
+            chance = chances.get((one, other))
+            if chance is None:
+                cells.append("")
+                continue
+            low, high = chance["interval"]
+            cells.append(f"{chance['probability']:.2f} ({low:.2f} to {high:.2f})")
+        lines.append([one, *cells])
+    return ["", *names], lines
+
+
+def present(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of `columns` that occur; the return of each group follows that of the headline."""
+    found = [c for c in columns if any(row.get(c[0]) is not None for row in rows)]
+    if columns is not RETURNS:
+        return found
+    groups = dict.fromkeys(key for row in rows for key in row if key.startswith("return/"))
+    found[1:1] = [(key, key.replace("return/", "return of ")) for key in groups]
+    scored = any(key == "normalised_iqm" for key, _ in found)
+    return [c for c in found if not (scored and c[0] == "interquartile_mean")]
 
 
 def section_rows(
@@ -195,21 +247,34 @@ def caption(setting: Mapping[str, Any], section: str) -> str:
             f"Likelihood in nats per sequence, data units, std floor {setting.get('std_floor')}, "
             "first frame never counted"
         )
-    return f"Returns in {setting.get('env')}"
+    scale = "" if setting.get("expert") is None else (
+        f"; score: random is 0, the expert ({setting['expert']}) 1"
+    )  # fmt: skip
+    return (
+        f"Returns in {setting.get('env')}, {setting.get('headline', 'all agents')}, "
+        f"{setting.get('episodes', 0):,} episodes each from the same initial states{scale}"
+    )
+
+
+def _blank(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Any) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _blank(title)
     lead: list[tuple[str, str]] = [("model", "left")]
+    lead += [("task", "left")] * (len({row.get("task") for row in rows}) > 1)
     lead += [("seed", "right")] * any(row.get("seed") is not None for row in rows)
     lead += [("execution", "left")]
+    lead += [("mode", "left")] * any(row.get("mode") is not None for row in rows)
     drawn = any("samples" in row for row in rows) and columns[0] not in LIKELIHOOD
     lead += [("K", "right")] * drawn
     for heading, side in (*lead, *((heading, "right") for _, heading in columns)):
         table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
-    names = {"model": "model", "seed": "seed", "execution": "execution", "K": "samples"}
     for row in rows:
-        words = [row.get(names[heading]) for heading, _ in lead]
+        words = [row.get("samples" if heading == "K" else heading) for heading, _ in lead]
+        if row.get("failed") is True:
+            words[[heading for heading, _ in lead].index("seed")] = f"{row['seed']}, failed"
         table.add_row(
             *("" if word is None else str(word) for word in words),
             *(cell(row, key) for key, _ in columns),
@@ -229,7 +294,7 @@ def cell(row: Mapping[str, Any], key: str) -> str:
     if ratio is not None:
         return f"{text} ({ratio:.2f})" if ratio < 100 else f"{text} (>99)"
     ends = row.get("intervals", {}).get(key)
-    if ends is not None and key != "frames":
+    if ends is not None and key != "frames" and ends[1] > ends[0]:
         scale = 100 if key in PERCENT else 1
         return f"{text} ±{half(scale * (ends[1] - ends[0]) / 2)}"
     return text
@@ -252,12 +317,7 @@ def half(value: float) -> str:
 def _per_horizon(setting: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:
     """minADE / minFDE of every row at every horizon."""
     unit = setting.get("unit") or "units"
-    table = Table(
-        title=f"minADE / minFDE in {unit} up to each horizon",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = _blank(f"minADE / minFDE in {unit} up to each horizon")
     table.add_column("model", no_wrap=True)
     table.add_column("seed", justify="right")
     table.add_column("K", justify="right")

@@ -109,6 +109,91 @@ def stratified_bootstrap(
     return _interval(float(statistic(scores)), drawn, confidence)
 
 
+def normalised_interval(
+    values: Float[np.ndarray, " episodes"],
+    low: Float[np.ndarray, " episodes"],
+    high: Float[np.ndarray, " episodes"],
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Mean return on the scale where one reference is 0 and another 1, and its interval.
+
+    ``(mean v - mean low) / (mean high - mean low)``. All three played the same episodes, which are
+    drawn together, so what is uncertain about the references is part of the interval.
+
+    Args:
+        values: return of each episode.
+        low: of the reference that scores 0, in the same episodes.
+        high: of the reference that scores 1.
+        confidence: within 0 and 1.
+        resamples: draws with replacement.
+        seed: of the draws.
+
+    Raises:
+        UserError: unless there are equally many episodes and `high` earns more than `low`.
+    """
+    rows = [np.asarray(row, np.float64) for row in (values, low, high)]
+    require(
+        rows[0].size > 0 and all(row.shape == rows[0].shape for row in rows),
+        f"expected as many episodes of both references, found {[row.size for row in rows]}",
+    )
+    sums = np.stack(rows)
+    middle = sums.mean(1)
+    require(
+        middle[2] > middle[1],
+        f"expected a reference that earns more than the other, found {middle[2]:.4g} against "
+        f"{middle[1]:.4g}",
+    )
+    rng, size = np.random.default_rng(seed), rows[0].size
+    drawn = np.stack([sums[:, rng.integers(size, size=size)].mean(1) for _ in range(resamples)])
+    width = drawn[:, 2] - drawn[:, 1]
+    scores = np.where(
+        width > 0, (drawn[:, 0] - drawn[:, 1]) / np.where(width > 0, width, 1), np.nan
+    )
+    return _interval((middle[0] - middle[1]) / (middle[2] - middle[1]), scores, confidence)
+
+
+class Profile(NamedTuple):
+    """Share of runs above each threshold, and where a resampled share lies."""
+
+    thresholds: Float[np.ndarray, " thresholds"]
+    share: Float[np.ndarray, " thresholds"]
+    low: Float[np.ndarray, " thresholds"]
+    high: Float[np.ndarray, " thresholds"]
+
+
+def performance_profile(
+    scores: Float[np.ndarray, "runs tasks"],
+    thresholds: Float[np.ndarray, " thresholds"],
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Profile:
+    """Share of runs, over all tasks, that score above each threshold, with pointwise intervals.
+
+    ``mean_{runs, tasks} [x > threshold]``: a profile that lies above another everywhere belongs to
+    the better algorithm; its height at 0.9 says how often training comes near the expert.
+
+    Args:
+        scores: one per run and task, on a scale that tasks share; runs are resampled within tasks.
+        thresholds: scores to draw the profile at.
+        confidence: within 0 and 1.
+        resamples: draws with replacement.
+        seed: of the draws.
+
+    Raises:
+        UserError: no scores.
+    """
+    scores, thresholds = _scores(scores), np.asarray(thresholds, np.float64)
+    drawn = _resampled(scores, np.random.default_rng(seed), resamples)
+    shares = np.stack([(drawn > at).mean((-2, -1)) for at in thresholds], 1)
+    low, high = np.quantile(shares, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return Profile(thresholds, (scores[..., None] > thresholds).mean((0, 1)), low, high)
+
+
 def probability_of_improvement(
     scores: Float[np.ndarray, "runs tasks"],
     others: Float[np.ndarray, "other_runs other_tasks"],
