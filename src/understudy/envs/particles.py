@@ -1,0 +1,172 @@
+"""Discs that are pushed around in the plane: the physics that the particle games share.
+
+With force F, velocity v, position p, mass 1 and a step of ``dt = 0.1``::
+
+    v' = 0.75 v + F dt        cut to the disc's top speed, if it has one
+    p' = p + v dt             or p + v' dt, where velocities move first
+    F  = action + sum over touching discs of 100 u softplus((touch - |d|) / k) k
+
+where ``d`` points from the other disc to this one, ``u = d / |d|``, ``touch`` is the sum of their
+radii and ``k = 0.001``. There are no walls.
+
+Arrays are ``[discs, 2, ...]``: any axes may follow, and computing is elementwise over them. A batch
+of games is fastest with its axis last, where a processor's vectors run along it.
+
+Source: Mordatch and Abbeel, Emergence of Grounded Compositional Language (arXiv 1703.04908), and
+the rules of mpe2 1.1.1, with which `Spread`, `SpeakerListener`, `Tag` and `Push` agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from understudy.types import ActionSpec
+
+DT, DAMPING = 0.1, 0.25
+CONTACT_FORCE, CONTACT_MARGIN = 100.0, 1e-3
+CHOICES = 5
+"""Do nothing, move left, right, down, up."""
+
+DISCRETE = ActionSpec(sections=(CHOICES,))
+BOXES = ActionSpec(low=(0.0,) * CHOICES, high=(1.0,) * CHOICES)
+"""How much of each choice; the first does nothing."""
+PLANE = ActionSpec(low=(-1.0, -1.0), high=(1.0, 1.0))
+"""The direction itself."""
+
+
+def scatter(key: Key[Array, ""], count: int, half_size: Any = 1.0) -> Float[Array, "count 2"]:
+    """Places drawn evenly from the square ``[-half_size, half_size]²``."""
+    return half_size * jax.random.uniform(key, (count, 2), minval=-1.0, maxval=1.0)
+
+
+def executed(spec: ActionSpec, action: Float[Array, "agents act *envs"]) -> Float[Array, "..."]:
+    """Actions as the games play them: whole choices that exist, amounts within bounds."""
+    if spec.sections:
+        return jnp.clip(jnp.round(action), 0.0, CHOICES - 1.0)
+    return jnp.clip(action, spec.low[0], spec.high[0])
+
+
+def direction(
+    spec: ActionSpec, action: Float[Array, "agents act *envs"], *, right_first: bool = False
+) -> Float[Array, "agents 2 *envs"]:
+    """Where each agent wants to go: at most 1 along each axis.
+
+    Args:
+        spec: one of `DISCRETE`, `BOXES`, `PLANE`.
+        action: as executed.
+        right_first: choices are read as right, left, up, down.
+    """
+    if spec is PLANE or spec == PLANE:
+        return action
+    if spec.sections:
+        amount = [(action[:, 0] == i).astype(action.dtype) for i in range(CHOICES)]
+    else:
+        amount = [action[:, i] for i in range(CHOICES)]
+    sides = [amount[2] - amount[1], amount[4] - amount[3]]
+    return jnp.stack([-side for side in sides] if right_first else sides, 1)
+
+
+def contact(
+    here: Float[Array, "discs 2 *envs"],
+    there: Float[Array, "others 2 *envs"],
+    touch: Float[np.ndarray, "discs others"],
+) -> Float[Array, "discs 2 *envs"]:
+    """Force on each disc of `here` from those of `there`.
+
+    Args:
+        here: positions.
+        there: positions.
+        touch: distance at which two discs touch; ``-inf`` where they pass through each other.
+    """
+    apart = here[:, None] - there[None]
+    squared = jnp.square(apart[:, :, 0]) + jnp.square(apart[:, :, 1])
+    solid = along(touch > 0, squared.ndim) & (squared > 0.0)
+    distance = jnp.sqrt(jnp.where(solid, squared, 1.0))
+    depth = along(np.maximum(touch, 0.0), squared.ndim).astype(squared.dtype) - distance
+    depth = jax.nn.softplus(depth / CONTACT_MARGIN) * CONTACT_MARGIN
+    strength = CONTACT_FORCE * depth / distance
+    return jnp.sum(apart * jnp.where(solid, strength, 0.0)[:, :, None], 1)
+
+
+def move(
+    position: Float[Array, "discs 2 *envs"],
+    velocity: Float[Array, "discs 2 *envs"],
+    force: Float[Array, "discs 2 *envs"],
+    *,
+    top_speed: Sequence[float] | None = None,
+    velocity_first: bool = False,
+) -> tuple[Float[Array, "discs 2 *envs"], Float[Array, "discs 2 *envs"]]:
+    """Positions and velocities one step later.
+
+    Args:
+        position: now.
+        velocity: now, per second.
+        force: on each disc.
+        top_speed: of each disc; none if left out.
+        velocity_first: positions follow the new velocities, not the old ones.
+    """
+    faster = velocity * (1.0 - DAMPING) + force * DT
+    if top_speed is not None:
+        speed = length(faster, 1)
+        limit = along(np.asarray(top_speed), speed.ndim).astype(speed.dtype)
+        cut = jnp.where(speed > limit, limit / jnp.where(speed > limit, speed, 1.0), 1.0)
+        faster = faster * cut[:, None]
+    return position + (faster if velocity_first else velocity) * DT, faster
+
+
+def between(
+    origin: Float[Array, "discs 2 *envs"], target: Float[Array, "others 2 *envs"]
+) -> Float[Array, "discs others 2 *envs"]:
+    """From each origin to each target."""
+    return target[None] - origin[:, None]
+
+
+def length(vectors: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Euclidean length along `axis`, with a gradient of 0 where it is 0."""
+    first, second = (jax.lax.index_in_dim(vectors, i, axis, keepdims=False) for i in (0, 1))
+    squared = jnp.square(first) + jnp.square(second)
+    return jnp.where(squared > 0.0, jnp.sqrt(jnp.where(squared > 0.0, squared, 1.0)), 0.0)
+
+
+def without_self(
+    pairs: Float[Array, "agents agents *rest"],
+) -> Float[Array, "agents agents-1 *rest"]:
+    """Leave out the diagonal: what each agent sees of the others, in their order."""
+    count, rest = pairs.shape[0], pairs.shape[2:]
+    if count == 1:
+        return pairs[:, :0]
+    # after the first entry, every stretch of n + 1 entries ends on the diagonal
+    flat = pairs.reshape(count * count, *rest)[1:]
+    kept = flat.reshape(count - 1, count + 1, *rest)[:, :-1]
+    return kept.reshape(count, count - 1, *rest)
+
+
+def nearest(
+    distance: Float[Array, "agents others *envs"],
+    values: Float[Array, "agents others k *envs"],
+    count: int,
+) -> Float[Array, "agents count k *envs"]:
+    """The values of the `count` others at the least distance, nearest first; 0 where they end."""
+    agents, others = distance.shape[:2]
+    order = along(np.arange(others, dtype=np.int32), distance.ndim - 1)[None]
+    found = [jnp.zeros((agents, 0, *values.shape[2:]), values.dtype)]
+    for _ in range(min(count, others)):
+        first = jnp.argmin(distance, 1, keepdims=True)
+        here = order == first
+        found.append(jnp.sum(jnp.where(here[:, :, None], values, 0.0), 1, keepdims=True))
+        distance = jnp.where(here, jnp.inf, distance)
+    missing = max(0, count - others)
+    found.append(jnp.zeros((agents, missing, *values.shape[2:]), values.dtype))
+    return jnp.concatenate(found, 1)
+
+
+def along(values: Any, ndim: int) -> Array:
+    """`values` with axes of length 1 appended, so that it broadcasts along `ndim` axes."""
+    values = jnp.asarray(values)
+    return values.reshape(values.shape + (1,) * (ndim - values.ndim))
