@@ -13,6 +13,10 @@ from jaxtyping import Array, Float, Int
 Params = TypeVar("Params", bound=Any)
 
 
+EPSILON = 1e-8
+"""What Adam adds to the root of the second moment."""
+
+
 def start(params: Any) -> optax.OptState:
     """State of Adam for `params`: its moments are kept for all of training."""
     return optax.scale_by_adam().init(params)
@@ -25,6 +29,7 @@ def descend(
     *,
     rate: float | Float[Array, ""],
     clip: float | Float[Array, ""],
+    epsilon: float = EPSILON,
 ) -> tuple[Params, optax.OptState, Float[Array, ""]]:
     """Take one step.
 
@@ -34,6 +39,7 @@ def descend(
         state: of Adam.
         rate: learning rate.
         clip: a gradient of a larger global norm is scaled down to this norm.
+        epsilon: of Adam.
 
     Returns:
         New weights, new state, and the norm of the gradient before clipping.
@@ -42,8 +48,15 @@ def descend(
     shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
-        change, state = optax.scale_by_adam().update(cast(Any, gradient), state)
+        change, state = optax.scale_by_adam(eps=epsilon).update(cast(Any, gradient), state)
     return jax.tree.map(lambda p, c: p - rate * c, params, change), state, norm
+
+
+def linear(rate: float | Float[Array, ""], step: Int[Array, ""], *, decay: int) -> Float[Array, ""]:
+    """Fall from `rate` to 0 over `decay` steps along a line; constant if 0."""
+    if not decay:
+        return jnp.asarray(rate, jnp.float32)
+    return jnp.asarray(rate, jnp.float32) * jnp.clip(1.0 - step.astype(jnp.float32) / decay, 0.0)
 
 
 def cosine(

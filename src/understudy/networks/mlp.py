@@ -37,6 +37,40 @@ def drawn(network: T, key: Key[Array, ""]) -> T:
     return jax.tree.unflatten(structure, leaves)
 
 
+def orthogonal(network: T, key: Key[Array, ""], *, gain: float | Callable[[str], float]) -> T:
+    """Draw the weights of every linear map of a network orthogonal, its biases 0.
+
+    Args:
+        network: anything that holds weights and biases.
+        key: of the draw.
+        gain: scale, or a function from the path of a weight (``.layers[0].weight``) to its scale.
+
+    Source: Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks", ICLR 2014.
+    """
+
+    def draw(number: int, path: str, leaf: Array) -> Array:
+        if path.endswith("weight"):
+            scale = gain(path) if callable(gain) else gain
+            return scale * _orthogonal(jax.random.fold_in(key, number), leaf.shape)
+        return jnp.zeros_like(leaf) if path.endswith("bias") else leaf
+
+    places, structure = jax.tree_util.tree_flatten_with_path(network)
+    leaves = [
+        draw(number, jax.tree_util.keystr(path), leaf) for number, (path, leaf) in enumerate(places)
+    ]
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _orthogonal(key: Key[Array, ""], shape: tuple[int, ...]) -> Array:
+    """Matrices whose rows (or columns, if there are fewer) are orthonormal, over leading axes."""
+    *lead, rows, columns = shape
+    tall = jax.random.normal(key, (*lead, max(rows, columns), min(rows, columns)))
+    q, r = jnp.linalg.qr(tall)
+    q = q * jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    return q if rows >= columns else jnp.swapaxes(q, -1, -2)
+
+
 class Linear(eqx.Module):
     """``W x + b`` over the last axis; built holding the bound ``1/sqrt(in)``, see `drawn`."""
 
@@ -58,6 +92,24 @@ def affine(
 ) -> Float[Array, "*lead out"]:
     """``x Wᵀ + b`` over any leading axes: one matrix product."""
     return x @ weight.T + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+class LayerNorm(eqx.Module):
+    """Mean 0 and variance 1 over the last axis, then a learned scale and shift per feature."""
+
+    scale: Float[Array, " features"]
+    shift: Float[Array, " features"]
+
+    def __init__(self, features: int):
+        self.scale = jnp.ones(features)
+        self.shift = jnp.zeros(features)
+
+    def __call__(self, x: Float[Array, "*lead features"]) -> Float[Array, "*lead features"]:
+        """Apply to any leading axes."""
+        centred = x - x.mean(-1, keepdims=True)
+        spread = jnp.sqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-5)
+        row = (1,) * (x.ndim - 1) + (-1,)
+        return centred / spread * self.scale.reshape(row) + self.shift.reshape(row)
 
 
 class MLP(eqx.Module):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from understudy.networks.mlp import affine
 
@@ -191,6 +191,25 @@ def _gate_backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array,
 
 
 gate.defvjp(_gate, _gate_backward)
+
+
+def scan_with_resets(
+    layer: GRULayer,
+    x: Float[Array, "time batch in"],
+    starts: Bool[Array, "time batch"],
+    hidden: Float[Array, "batch hidden"],
+) -> Float[Array, "time batch hidden"]:
+    """Hidden states after each row; where an episode starts, the state is 0 before its row."""
+
+    def step(apply: Apply, hidden: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        projected, start = inputs
+        hidden = jnp.where(start[:, None], 0.0, hidden)
+        hidden = gate(projected, apply("hidden", hidden), hidden)
+        return hidden, hidden
+
+    weights: Weights = {"hidden": (layer.hidden_weight, layer.hidden_bias)}
+    projected = affine(x, layer.input_weight, layer.input_bias)
+    return recurrence(step, weights, hidden, (projected, starts))[1]
 
 
 class GRU(eqx.Module):

@@ -1,0 +1,400 @@
+"""Actors and critics of all groups, apart from each other: what policy optimisers learn.
+
+`ActorCritic` says how they are built, `ActorsAndCritics` holds the weights. A network that policy
+optimisers can use has three functions: ``act``, ``evaluate`` (log-probabilities, entropies and
+values of rows) and ``values_next`` (of what the rows led to); `transformer` has another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from understudy import tree
+from understudy.networks.actions import ActionDistribution
+from understudy.networks.players import Activation, Player, Players, drawn
+from understudy.types import (
+    Actions,
+    ActionSpec,
+    Group,
+    Memory,
+    Mode,
+    Observation,
+    Spec,
+    UserError,
+    hyperparameters,
+    record,
+    require,
+)
+
+Std = Literal["exp", "sigmoid"]
+"""Standard deviation from a free number x: ``exp(x)``, or ``½ σ(x)`` as in HARL and MAT."""
+
+
+@record
+class Evaluated:
+    """What a network makes of rows ``[time, envs]``, per group."""
+
+    log_probs: Any
+    """``{group: [time, envs, agents, parts]}``; parts are sections, then dimensions."""
+    entropy: Any
+    """``{group: [time, envs, agents]}``."""
+    value: Any
+    """``{group: [time, envs, agents]}``, as the network puts it out."""
+
+
+class Rows(Protocol):
+    """Rows that were acted in: a `types.Rollout`, or a part of one."""
+
+    @property
+    def observation(self) -> Observation:
+        """What was seen."""
+        ...
+
+    @property
+    def action(self) -> Actions:
+        """What was done."""
+        ...
+
+    @property
+    def starts(self) -> Any:
+        """Where episodes begin."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """Before the first row."""
+        ...
+
+
+class Network(Protocol):
+    """Weights that a policy optimiser can use; see `ActorsAndCritics` for what each does."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Rows depend on rows before."""
+        ...
+
+    @property
+    def decentralised(self) -> bool:
+        """Each agent acts on what it observes."""
+        ...
+
+    @property
+    def transfers(self) -> bool:
+        """Runs on other numbers of agents."""
+        ...
+
+    @property
+    def spec(self) -> Spec:
+        """Groups."""
+        ...
+
+    def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
+        """Before the first row."""
+        ...
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""], mode: Mode
+    ) -> tuple[Actions, Memory]:
+        """One joint action."""
+        ...
+
+    def evaluate(self, rows: Rows) -> Evaluated:
+        """Log-probabilities, entropies and values."""
+        ...
+
+    def log_prob(self, rows: Rows) -> tuple[Any, Any]:
+        """Log-probability and entropy per agent, without values."""
+        ...
+
+    def values_next(self, rows: Rows, following: Observation) -> Any:
+        """Values of what the rows led to."""
+        ...
+
+
+@hyperparameters
+class ActorCritic:
+    """How actors and critics are built."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the hidden layers of actors and critics."""
+    sharing: Literal["shared", "independent"] = "shared"
+    """One actor and one critic for all agents of a group, or one of each for every agent."""
+    critic: Literal["own", "central"] = "central"
+    """A critic reads what its agent observes; a central one also the state of the game (what
+    everybody observes, where the game has no state) and which agent it is asked about."""
+    activation: Activation = "tanh"
+    """Between layers."""
+    recurrent: int = 0
+    """Units of the GRU after the hidden layers; 0 is no memory."""
+    normalise: bool = False
+    """Layer normalisation of inputs and of every layer."""
+    squash: bool = False
+    """Continuous actions are ``tanh`` of a Gaussian; otherwise Gaussian, clipped."""
+    std: Std = "exp"
+    """How the standard deviation of continuous actions is written."""
+    std_start: float = -0.5
+    """The number it is made of, at the beginning."""
+    gain: float = 0.01
+    """Scale of the last layer of actors at the beginning."""
+
+    def init(self, spec: Spec, key: Key[Array, ""]) -> ActorsAndCritics:
+        """Fresh weights.
+
+        Raises:
+            UserError: for a group that cannot act, or squashed actions without bounds.
+        """
+        actors, critics, stds = {}, {}, {}
+        for number, group in enumerate(spec.groups):
+            action = action_of(group)
+            first, second = jax.random.split(jax.random.fold_in(key, number))
+            shared = self.sharing == "shared"
+            made = {
+                "activation": self.activation,
+                "recurrent": self.recurrent,
+                "normalise": self.normalise,
+            }
+            outputs = action.choices + len(action.low)
+            player = Player(spec.inputs(group.name), self.hidden, outputs, **made)
+            actors[group.name] = drawn(player, group.agents, first, shared=shared, gain=self.gain)
+            seen = critic_inputs(spec, group, self.critic, shared)
+            player = Player(seen, self.hidden, 1, **made)
+            critics[group.name] = drawn(player, group.agents, second, shared=shared, gain=1.0)
+            lead = () if shared else (group.agents,)
+            start = jnp.asarray(self.std_start, jnp.float32)
+            stds[group.name] = jnp.broadcast_to(start, (*lead, len(action.low)))
+        return ActorsAndCritics(actors, critics, stds, spec, self.critic, self.squash, self.std)
+
+
+class ActorsAndCritics(eqx.Module):
+    """Weights of actors and critics of all groups."""
+
+    actors: dict[str, Players]
+    critics: dict[str, Players]
+    stds: dict[str, Float[Array, "*agents dimensions"]]
+    spec: Spec = eqx.field(static=True)
+    critic: str = eqx.field(static=True)
+    squash: bool = eqx.field(static=True)
+    std: Std = eqx.field(static=True)
+
+    @property
+    def recurrent(self) -> bool:
+        """Rows depend on rows before."""
+        return any(actor.recurrent for actor in self.actors.values())
+
+    @property
+    def decentralised(self) -> bool:
+        """Each agent acts on what it observes."""
+        return not any(group.sees for group in self.spec.groups)
+
+    @property
+    def transfers(self) -> bool:
+        """Runs on other numbers of agents."""
+        return self.decentralised and all(actor.shared for actor in self.actors.values())
+
+    def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
+        """Of actors; while exploring also of critics, which then follow the same rows."""
+        if not self.recurrent:
+            return ()
+        kept = {"actors": self.actors} | ({"critics": self.critics} if mode == "explore" else {})
+        return {
+            part: {name: players.memory(agents[name]) for name, players in networks.items()}
+            for part, networks in kept.items()
+        }
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""], mode: Mode
+    ) -> tuple[Actions, Memory]:
+        """One joint action, groups in order."""
+        actions: dict[str, Any] = {}
+        after: Any = {part: {} for part in memory} if self.recurrent else ()
+        for number, group in enumerate(self.spec.groups):
+            x = tree.with_seen(group, observation.features[group.name], actions)
+            old = memory["actors"][group.name] if self.recurrent else None
+            head, new = self.actors[group.name].step(x, old)
+            found = self.distribution(group, head, observation)
+            own = jax.random.fold_in(key, number)
+            actions[group.name] = found.mode() if mode == "mode" else found.sample(own)
+            if self.recurrent:
+                after["actors"][group.name] = new
+            if self.recurrent and mode == "explore":
+                critic = self.critics[group.name]
+                x = critic_features(self.spec, group, observation, self.critic, critic.shared)
+                after["critics"][group.name] = critic.step(x, memory["critics"][group.name])[1]
+        return actions, after
+
+    def evaluate(self, rows: Rows) -> Evaluated:
+        """Log-probabilities, entropies and values of rows ``[time, envs]``."""
+        log_probs, entropy = {}, {}
+        for group in self.spec.groups:
+            found = self.distributions(group, rows)
+            log_probs[group.name] = found.log_probs(rows.action[group.name])
+            entropy[group.name] = found.entropy()
+        return Evaluated(log_probs, entropy, self.values(rows))
+
+    def log_prob(self, rows: Rows) -> tuple[Any, Any]:
+        """Log-probability and entropy of each agent's action in rows ``[time, envs]``."""
+        log_prob, entropy = {}, {}
+        for group in self.spec.groups:
+            found = self.distributions(group, rows)
+            log_prob[group.name] = found.log_prob(rows.action[group.name])
+            entropy[group.name] = found.entropy()
+        return log_prob, entropy
+
+    def values_next(self, rows: Rows, following: Observation) -> Any:
+        """Values of what each row led to, ``{group: [time, envs, agents]}``."""
+        found = {}
+        for group in self.spec.groups:
+            critic = self.critics[group.name]
+            x = critic_features(self.spec, group, following, self.critic, critic.shared)
+            memories = self._values(group, rows)[1] if self.recurrent else None
+            found[group.name] = critic.step(x, memories)[0][..., 0]
+        return found
+
+    def values(self, rows: Rows) -> Any:
+        """Values of rows ``[time, envs]``, ``{group: [time, envs, agents]}``."""
+        return {group.name: self._values(group, rows)[0] for group in self.spec.groups}
+
+    def of_agent(self, group: Group, actor: tuple[Player, Array], rows: Any) -> ActionDistribution:
+        """What one agent's actor (network and deviation) would do in its rows ``[time, envs]``.
+
+        Args:
+            group: of the agent.
+            actor: its network and the number its deviations are made of.
+            rows: its ``features``, ``legal``, ``starts`` and ``memory``.
+        """
+        net, std = actor
+        head, _ = net.sequence(rows.features, rows.starts, rows.memory if self.recurrent else None)
+        std = positive(std, self.std).reshape(1, 1, -1)
+        return ActionDistribution.from_head(
+            head, std, action_of(group), legal=rows.legal, squash=self.squash
+        )
+
+    def distributions(self, group: Group, rows: Rows) -> ActionDistribution:
+        """What the actors of a group would do in rows ``[time, envs]``."""
+        x = tree.with_seen(group, rows.observation.features[group.name], rows.action)
+        memory = rows.memory["actors"][group.name] if self.recurrent else None
+        head, _ = self.actors[group.name].sequence(x, rows.starts, memory)
+        return self.distribution(group, head, rows.observation)
+
+    def distribution(
+        self, group: Group, head: Float[Array, "*lead numbers"], observation: Observation
+    ) -> ActionDistribution:
+        """A head's output as a distribution of actions."""
+        std = self.stds[group.name]
+        std = std.reshape((1,) * (head.ndim - std.ndim) + std.shape)
+        legal = None if observation.legal is None else observation.legal[group.name]
+        return ActionDistribution.from_head(
+            head, positive(std, self.std), action_of(group), legal=legal, squash=self.squash
+        )
+
+    def _values(self, group: Group, rows: Rows) -> tuple[Array, Array | None]:
+        critic = self.critics[group.name]
+        x = critic_features(self.spec, group, rows.observation, self.critic, critic.shared)
+        memory = rows.memory["critics"][group.name] if self.recurrent else None
+        values, memories = critic.sequence(x, rows.starts, memory)
+        return values[..., 0], memories
+
+
+class NetworkPolicy(eqx.Module):
+    """A policy made of a network."""
+
+    network: Any
+    mode: Mode = eqx.field(static=True)
+    decentralised: bool = eqx.field(static=True)
+    transfers: bool = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, network: Any, mode: Mode) -> NetworkPolicy:
+        """Let `network` act; without its critics unless it explores."""
+        if mode != "explore" and isinstance(network, ActorsAndCritics):
+            network = dataclasses.replace(network, critics={})
+        return cls(network, mode, network.decentralised, network.transfers)
+
+    def memory(self, agents: Mapping[str, int]) -> Memory:
+        """Before the first row."""
+        return self.network.memory(agents, self.mode)
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """One joint action."""
+        return self.network.act(observation, memory, key, self.mode)
+
+    def log_prob(
+        self, observations: Observation, actions: Actions, starts: Array, memory: Memory
+    ) -> tuple[Any, Any]:
+        """Log-probability and entropy per agent over time."""
+        seen, done, begun = jax.tree.map(lambda x: x[:, None], (observations, actions, starts))
+        rows = ActedRows(seen, done, begun, jax.tree.map(lambda x: x[None], memory))
+        return jax.tree.map(lambda leaf: leaf[:, 0], self.network.log_prob(rows))
+
+
+@record
+class ActedRows:
+    """Rows ``[time, envs]`` and the memory before them."""
+
+    observation: Observation
+    action: Actions
+    starts: Any
+    memory: Memory
+
+
+def action_of(group: Group) -> ActionSpec:
+    """What an action of a group is.
+
+    Raises:
+        UserError: for a group that does not act.
+    """
+    if group.action is None:
+        raise UserError(f"expected a group that acts, found {group.name!r} without an ActionSpec")
+    return group.action
+
+
+def positive(x: Float[Array, "*shape"], std: Std) -> Float[Array, "*shape"]:
+    """A standard deviation from a free number."""
+    return jnp.exp(x) if std == "exp" else 0.5 * jax.nn.sigmoid(x)
+
+
+def critic_inputs(spec: Spec, group: Group, critic: str, shared: bool) -> int:
+    """Number of features a critic reads; see `critic_features`."""
+    if critic == "own":
+        return group.observation
+    state = spec.state or sum(g.observation * g.agents for g in spec.groups)
+    return group.observation + state + (group.agents if shared else 0)
+
+
+def critic_features(
+    spec: Spec, group: Group, observation: Observation, critic: str, shared: bool
+) -> Float[Array, "*lead agents features"]:
+    """What critics read: own features; a central one also the state, and which agent it is.
+
+    Raises:
+        UserError: when a central critic meets another number of agents than it was made for.
+    """
+    own = observation.features[group.name]
+    if critic == "own":
+        return own
+    *lead, agents, _ = own.shape
+    require(
+        agents == group.agents,
+        f"expected {group.agents} agents for a central critic, found {agents}; train with "
+        "critic='own' for other numbers",
+    )
+    if observation.state is not None:
+        state = observation.state
+    else:
+        parts = [observation.features[name].reshape(*lead, -1) for name in spec.names]
+        state = jnp.concatenate(parts, -1)
+    pieces = [own, jnp.broadcast_to(state[..., None, :], (*lead, agents, state.shape[-1]))]
+    if shared:
+        number = jnp.eye(agents, dtype=own.dtype)
+        pieces.append(jnp.broadcast_to(number, (*lead, agents, agents)))
+    return jnp.concatenate(pieces, -1)
