@@ -11,21 +11,31 @@ from typing import Any
 from understudy.types import UserError
 
 ENVS: dict[str, str] = {
+    "cartpole": "understudy.envs.cartpole:CartPole",
+    "roles": "understudy.envs.roles:Roles",
+    "halfcheetah-6x1": "understudy.envs.adapters.mujoco:half_cheetah",
+    "mamujoco": "understudy.envs.adapters.mujoco:MaMuJoCo",
     "smax": "understudy.envs.adapters.smax:Smax",
     "spread": "understudy.envs.spread:Spread",
     "spread-goodai": "understudy.envs.spread:Spread.goodai",
     "spread-magail": "understudy.envs.spread:Spread.magail",
     "spread-openai": "understudy.envs.spread:Spread.openai",
+    "xor": "understudy.envs.xor:Xor",
 }
 """Game -> ``"module:Class"`` or ``"module:function"`` that builds it."""
 
 _PUBLIC = {
     "Batched": "understudy.envs.host",
+    "CartPole": "understudy.envs.cartpole",
     "Learned": "understudy.envs.learned",
+    "MaMuJoCo": "understudy.envs.adapters.mujoco",
+    "Roles": "understudy.envs.roles",
     "Smax": "understudy.envs.adapters.smax",
     "Spread": "understudy.envs.spread",
+    "Xor": "understudy.envs.xor",
     "assign": "understudy.envs.policies",
     "experts": "understudy.envs.experts",
+    "from_parallel": "understudy.envs.adapters.pettingzoo",
     "replay": "understudy.envs.policies",
     "wrappers": "understudy.envs.wrappers",
 }
