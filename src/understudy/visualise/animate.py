@@ -165,7 +165,7 @@ class _Actor:
 def _gif(path: Path, pictures: Iterator[np.ndarray], rate: float, hold: float) -> None:
     """One palette for all frames, no dithering: small files that do not flicker."""
     images = [Image.fromarray(picture) for picture in pictures]
-    spread = images[:: max(1, len(images) // 4)]
+    spread = [*images[:: max(1, len(images) // 4)], images[-1]]
     montage = Image.new("RGB", (images[0].width, images[0].height * len(spread)))
     for i, image in enumerate(spread):
         montage.paste(image, (0, i * images[0].height))
