@@ -18,6 +18,7 @@ the rules of mpe2 1.1.1, with which `Spread`, `SpeakerListener`, `Tag` and `Push
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from understudy.types import ActionSpec
 
 DT, DAMPING = 0.1, 0.25
 CONTACT_FORCE, CONTACT_MARGIN = 100.0, 1e-3
+SHORT = 8
+"""Longest axis that `add` and `least` write out."""
 CHOICES = 5
 """Do nothing, move left, right, down, up."""
 
@@ -91,7 +94,7 @@ def contact(
     depth = along(np.maximum(touch, 0.0), squared.ndim).astype(squared.dtype) - distance
     depth = jax.nn.softplus(depth / CONTACT_MARGIN) * CONTACT_MARGIN
     strength = CONTACT_FORCE * depth / distance
-    return jnp.sum(apart * jnp.where(solid, strength, 0.0)[:, :, None], 1)
+    return add(apart * jnp.where(solid, strength, 0.0)[:, :, None], 1)
 
 
 def move(
@@ -164,6 +167,24 @@ def nearest(
     missing = max(0, count - others)
     found.append(jnp.zeros((agents, missing, *values.shape[2:]), values.dtype))
     return jnp.concatenate(found, 1)
+
+
+def add(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Sum along `axis`; a short one is written out, so that compilers merge it."""
+    return _fold(jnp.add, jnp.sum, values, axis)
+
+
+def least(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Minimum along `axis`, as `add`."""
+    return _fold(jnp.minimum, jnp.min, values, axis)
+
+
+def _fold(two: Any, all_: Any, values: Array, axis: int) -> Array:
+    count = values.shape[axis]
+    if not 1 <= count <= SHORT:
+        return all_(values, axis)
+    parts = [jax.lax.index_in_dim(values, i, axis, keepdims=False) for i in range(count)]
+    return functools.reduce(two, parts)
 
 
 def along(values: Any, ndim: int) -> Array:

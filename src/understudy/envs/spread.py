@@ -128,7 +128,7 @@ class Spread:
 
     @classmethod
     def magail(cls, agents: int = 3, **changes: Any) -> Spread:
-        """The game of MAGAIL: as `openai`, touches graded, own position unseen, 50 steps or done."""
+        """The game of MAGAIL: as `openai`, touches graded, own position unseen, 50 steps."""
         rules = {
             "touches": "graded",
             "horizon": 50,
@@ -230,7 +230,7 @@ class Spread:
         mean over agents).
         """
         to_landmarks = particles.length(particles.between(state.landmarks, state.positions), 2)
-        nearest = jnp.min(to_landmarks, 1)
+        nearest = particles.least(to_landmarks, 1)
         apart = particles.length(particles.between(state.positions, state.positions), 2)
         overlap = apart - 2 * AGENT_RADIUS
         others = particles.along(~np.eye(self.agents, dtype=bool), overlap.ndim)
@@ -239,19 +239,19 @@ class Spread:
         cost = counted.astype(overlap.dtype)
         if self.touches == "graded":
             cost = -jnp.where(counted, overlap, 0.0)
-        own, cover = -jnp.sum(cost, 1), -jnp.sum(nearest, 0)
+        own, cover = -particles.add(cost, 1), -particles.add(nearest, 0)
         if self.reward == "mixed":
             team = jnp.broadcast_to(cover[None], own.shape)
             reward = (1.0 - self.local_ratio) * team + self.local_ratio * own
         else:
-            team = self.agents * cover + jnp.sum(own, 0)
+            team = self.agents * cover + particles.add(own, 0)
             reward = jnp.broadcast_to(team[None], own.shape)
-        near = nearest < COVERED
+        covered = particles.add((nearest < COVERED).astype(own.dtype), 0)
         return reward, {
-            "success": jnp.all(near, 0),
-            "covered": jnp.mean(near.astype(own.dtype), 0),
-            "distance": jnp.mean(nearest, 0),
-            "touches": jnp.sum(touching.astype(own.dtype), (0, 1)) / self.agents,
+            "success": covered == self.targets,
+            "covered": covered / self.targets,
+            "distance": -cover / self.targets,
+            "touches": particles.add(particles.add(touching.astype(own.dtype), 1), 0) / self.agents,
         }
 
     def observe(self, state: SpreadState) -> Observation:
