@@ -1,6 +1,8 @@
 """Host envs: a loop, threads and processes play the same; hangs, crashes and orphans end."""
 
 import dataclasses
+import functools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -20,7 +22,7 @@ from understudy.types import HostEnv, UserError
 
 @dataclasses.dataclass
 class Bad(HomeSimulator):
-    """Hangs, or dies, in the second step of the game of seed 1."""
+    """Does something bad in the second step of the game of seed 1."""
 
     way: str = "hang"
 
@@ -32,17 +34,20 @@ class Bad(HomeSimulator):
         if self.seed == 1 and self.time == 1:
             if self.way == "hang":
                 time.sleep(60)
+            if self.way == "loop":
+                while True:
+                    pass
+            if self.way == "raise":
+                raise RuntimeError("the ball is lost")
+            if self.way == "forget":
+                raise EOFError("no more tape")
             os._exit(7)
         return super().step(actions)
 
 
-class Hangs(Bad):
-    way = "hang"
-
-
-@dataclasses.dataclass
-class Dies(Bad):
-    way: str = "die"
+class Unbuildable(HomeSimulator):
+    def __init__(self):
+        raise OSError("no such court")
 
 
 def play(env, steps=7):
@@ -74,36 +79,96 @@ def test_a_host_env_conforms():
     conformance.check_host(Batched(HomeSimulator, envs=2), steps=7)
 
 
-def test_a_simulator_that_hangs_or_dies_is_one_sentence():
-    for make, sentence in (
-        (Hangs, r"answer within 1\.5 s, found it still busy"),
-        (Dies, "process ended with code 7"),
-    ):
-        env = Batched(make, envs=2, by="processes", workers=2, timeout=60.0)
-        for part in env._parts:
-            vars(part)["timeout"] = 1.5  # starting takes longer than a step
+STILL = {"agents": np.zeros((2, 2, 1), np.float32)}
+
+
+def begun(make):
+    """Two games in two processes after their first step, and the processes."""
+    env = Batched(make, envs=2, by="processes", workers=2, timeout=60.0)
+    for part in env._parts:
+        vars(part)["timeout"] = 1.5  # starting takes longer than a step
+    env.reset(np.arange(2))
+    env.step(STILL)
+    return env, [vars(part)["process"] for part in env._parts]
+
+
+@pytest.mark.parametrize(
+    ("way", "sentence"),
+    [
+        ("hang", r"answer within 1\.5 s, found it still busy"),
+        ("loop", r"answer within 1\.5 s, found it still busy"),
+        ("die", "process ended with code 7"),
+        ("raise", r"raised RuntimeError in step, line \d+ of test_host\.py: the ball is lost"),
+        ("forget", "raised EOFError in step, .*: no more tape"),
+    ],
+)
+def test_what_happened_to_a_simulator_is_one_sentence(way, sentence):
+    env, processes = begun(functools.partial(Bad, way=way))
+    with pytest.raises(UserError, match=sentence):
+        env.step(STILL)
+    assert [process.is_alive() for process in processes] == [False, False]
+    with pytest.raises(UserError, match="open, found that a simulator failed; build it anew"):
+        env.step(STILL)
+    env.close()
+
+
+def test_a_worker_killed_from_outside_is_named():
+    env, processes = begun(HomeSimulator)
+    os.kill(processes[1].pid, signal.SIGKILL)
+    with pytest.raises(UserError, match="ended by the signal SIGKILL from outside"):
+        env.step(STILL)
+    assert not processes[0].is_alive()
+
+
+def test_a_worker_that_is_stopped_is_ended_whatever_the_size_of_the_message():
+    env, processes = begun(HomeSimulator)
+    os.kill(processes[0].pid, signal.SIGSTOP)
+    with pytest.raises(UserError, match=r"answer within 1\.5 s"):
+        env.step({"agents": np.zeros((2, 1 << 20, 1), np.float32)})
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_closing_ends_workers_even_busy_ones():
+    env, processes = begun(functools.partial(Bad, way="loop"))
+    for part in env._parts:
+        part.send("step", {"agents": STILL["agents"][:1]})
+    started = time.monotonic()
+    env.close()
+    env.close()
+    assert not any(process.is_alive() for process in processes)
+    assert time.monotonic() - started < 10
+    with pytest.raises(UserError, match="found that it was closed"):
         env.reset(np.arange(2))
-        env.step({"agents": np.zeros((2, 2, 1), np.float32)})
-        with pytest.raises(UserError, match=sentence):
-            env.step({"agents": np.zeros((2, 2, 1), np.float32)})
-        env.close()
+
+
+def test_simulators_that_cannot_be_built_are_one_sentence():
+    with pytest.raises(UserError, match=r"raised OSError in make, .*: no such court"):
+        Batched(Unbuildable, envs=2, by="processes", workers=2)
+    with pytest.raises(UserError, match=r"that another process can import.*lambda"):
+        Batched(lambda: HomeSimulator(), envs=2, by="processes", workers=2)
+    assert not [p for p in multiprocessing.active_children() if p.name.startswith("ForkServer")]
 
 
 ORPHANS = """
-import sys, time
+import re, sys, time
 import numpy as np
 from contracts.envs import HomeSimulator
 from understudy.envs.host import Batched
 
+class Holding(HomeSimulator):
+    def step(self, actions):
+        re.match("(a+)+b", "a" * 64)  # years, and never lets go of the interpreter
+
 if __name__ == "__main__":
-    env = Batched(HomeSimulator, envs=2, by="processes", workers=2)
+    env = Batched(Holding, envs=2, by="processes", workers=2)
     env.reset(np.arange(2))
+    env._parts[0].send("step", {"agents": np.zeros((1, 2, 1), np.float32)})
     print(*[part.process.pid for part in env._parts], flush=True)
     time.sleep(60)
 """
 
 
-def test_workers_die_with_their_parent(tmp_path):
+def test_workers_die_with_their_parent_even_if_one_holds_the_interpreter(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(ORPHANS)
     tests = str(Path(__file__).parents[1])

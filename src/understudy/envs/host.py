@@ -1,7 +1,8 @@
 """Host envs: any Python simulator, many side by side, in a loop, in threads or in processes.
 
 Worker processes are started by a fork server, answer within a time limit, and end with their
-parent however it ends.
+parent however it ends. After one has failed all are ended: the games of the others would be a step
+ahead of what the caller knows.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Literal, Protocol
 
 import jax
@@ -52,10 +57,12 @@ class Batched:
         by: in a ``"loop"``, in ``"threads"`` (for simulators that release the interpreter), or in
             ``"processes"``.
         workers: threads or processes; as many as cores if left out, never more than `envs`.
-        timeout: seconds a process may take to answer.
+        timeout: seconds a process may take to answer; what hangs in a loop or in a thread cannot
+            be ended.
 
     Raises:
-        UserError: no env.
+        UserError: no env; a simulator that cannot be built; later, one that raised, hung or died
+            in a process.
     """
 
     def __init__(
@@ -77,10 +84,11 @@ class Batched:
         self._pool = ThreadPoolExecutor(count) if by == "threads" else None
         self._parts: list[_Here | _Process]
         if by == "processes":
-            self._parts = [_Process(make, share, timeout) for share in shares]
+            self._parts = _start(make, shares, timeout)
         else:
             self._parts = [_Here(make, share) for share in shares]
         self._spec = self._parts[0].spec
+        self._closed = ""
 
     @property
     def spec(self) -> Spec:
@@ -103,17 +111,32 @@ class Batched:
                                   for a, b in self._shares()])  # fmt: skip
 
     def close(self) -> None:
-        """End every simulator and worker."""
-        for part in self._parts:
-            part.close()
-        if self._pool is not None:
-            self._pool.shutdown()
+        """End every simulator and worker; nothing happens the second time."""
+        if not self._closed:
+            self._closed = "it was closed"
+            for part in self._parts:
+                part.close()
+            if self._pool is not None:
+                self._pool.shutdown()
 
     def _shares(self) -> list[tuple[int, int]]:
         return list(zip(self._bounds[:-1], self._bounds[1:], strict=True))
 
     def _all(self, method: str, arguments: list[tuple[Any, ...]]) -> Any:
         """Send to all, then gather, so that workers work at the same time."""
+        require(
+            not self._closed,
+            f"expected an env that is open, found that {self._closed}; build it anew",
+        )
+        try:
+            return self._ask(method, arguments)
+        except _Failed as failure:
+            self._closed = "a simulator failed"
+            for part in self._parts:
+                part.end()
+            raise UserError(str(failure)) from None
+
+    def _ask(self, method: str, arguments: list[tuple[Any, ...]]) -> Any:
         if self._pool is not None:
             jobs = [
                 self._pool.submit(part.call, method, *some)
@@ -165,73 +188,186 @@ class _Here:
         for simulator in self.simulators:
             simulator.close()
 
+    def end(self) -> None:
+        """Nothing: only processes fail on their own."""
+
+
+class _Failed(Exception):
+    """A worker raised, hung or died; the text is a sentence for the user."""
+
 
 class _Process:
     """Some simulators in a worker process."""
+
+    spec: Spec
+    """Known once the worker has built its simulators."""
 
     def __init__(self, make: Callable[[], Simulator], count: int, timeout: float) -> None:
         context = multiprocessing.get_context("forkserver")
         self.timeout = timeout
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make, count), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.spec: Spec = self.receive()
+        try:
+            self.process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise _Failed(
+                "expected make= that another process can import, such as a function at the top of "
+                f"a module, found {make!r}: {error}"
+            ) from error
+        finally:
+            theirs.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
         self.send(method, *arguments)
         return self.receive()
 
     def send(self, method: str, *arguments: Any) -> None:
-        try:
-            self.connection.send((method, arguments))
-        except BrokenPipeError as error:
-            raise self._ended() from error
+        message = bytes(ForkingPickler.dumps((method, arguments)))
+        with self._in_time(len(message)):
+            self.connection.send_bytes(message)
 
     def receive(self) -> Any:
-        if not self.connection.poll(self.timeout):
-            self.process.kill()
-            raise UserError(
-                f"expected the simulator to answer within {self.timeout:g} s, found it still "
-                "busy and ended it; raise timeout= if it is slow, mend it if it hangs"
-            )
-        try:
-            return self.connection.recv()
-        except (EOFError, ConnectionResetError) as error:
-            raise self._ended() from error
+        with self._in_time():
+            if not self.connection.poll(self.timeout):
+                self.process.kill()
+            answer = self.connection.recv()
+        if isinstance(answer, _Complaint):
+            raise _Failed(answer.text)
+        return answer
 
     def close(self) -> None:
-        if self.process.is_alive():
-            with contextlib.suppress(BrokenPipeError):  # it may end by itself meanwhile
-                self.connection.send(None)
-            self.process.join(self.timeout)
-            if self.process.is_alive():
-                self.process.kill()
+        """Let the worker close its simulators, but do not wait long."""
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            self.connection.send(None)
+        self.process.join(min(self.timeout, PATIENCE))
+        self.end()
+
+    def end(self) -> None:
+        """Kill the worker if it is still there."""
+        self.process.kill()
+        self.process.join()
         self.connection.close()
 
-    def _ended(self) -> UserError:
-        self.process.join(1.0)
-        return UserError(
-            f"a simulator's process ended with code {self.process.exitcode}; its own message is "
-            "above, mend the simulator"
+    @contextlib.contextmanager
+    def _in_time(self, size: int = 0) -> Iterator[None]:
+        """Turn what goes wrong with the worker meanwhile into a sentence.
+
+        A message too long for the pipe blocks until the worker reads it, so it is timed.
+        """
+        started = time.monotonic()
+        guard = threading.Timer(self.timeout, self.process.kill) if size > PIPE else None
+        if guard is not None:
+            guard.start()
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            late = time.monotonic() - started >= self.timeout
+            raise _Failed(self._late() if late else self._ended()) from error
+        finally:
+            if guard is not None:
+                guard.cancel()
+
+    def _late(self) -> str:
+        return (
+            f"expected the simulator to answer within {self.timeout:g} s, found it still busy and "
+            "ended it; raise timeout= if it is slow, mend it if it hangs"
+        )
+
+    def _ended(self) -> str:
+        self.process.join(PATIENCE)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return (
+                f"a simulator's process was ended by the signal {signal.Signals(-code).name} from "
+                "outside; see whether memory ran out, then start again"
+            )
+        return (
+            f"a simulator's process ended with code {code}; its own message is above, mend the "
+            "simulator"
+        )
+
+
+PATIENCE = 5.0
+"""Seconds a worker may take to end after it was asked to."""
+PIPE = 1 << 15
+"""Bytes that surely fit into a pipe that nobody reads."""
+
+
+def _start(
+    make: Callable[[], Simulator], shares: list[int], timeout: float
+) -> list[_Here | _Process]:
+    """Workers that have built their simulators, all at the same time."""
+    parts: list[_Process] = []
+    try:
+        for share in shares:
+            parts.append(_Process(make, share, timeout))
+        for part in parts:
+            part.spec = part.receive()
+    except _Failed as failure:
+        raise UserError(str(failure)) from None
+    finally:
+        if not all(hasattr(part, "spec") for part in parts) or len(parts) < len(shares):
+            for part in parts:
+                part.end()
+    return list(parts)
+
+
+class _Complaint:
+    """What a simulator raised, on its way to the parent."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        self.text = (
+            f"a simulator raised {type(error).__name__} in {method}, line {last.lineno} of "
+            f"{os.path.basename(last.filename)}: {error}"
         )
 
 
 def _serve(connection: Connection, make: Callable[[], Simulator], count: int) -> None:
     """Answer the parent until it says stop or is gone; an error of a simulator ends the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    _signal_end_of_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    here = _Here(make, count)
-    connection.send(here.spec)
-    while True:
-        try:
-            message = connection.recv()
-        except EOFError:
-            break
-        if message is None:
-            break
-        method, arguments = message
-        connection.send(here.call(method, *arguments))
-    here.close()
+    method = "make"
+    try:
+        here = _Here(make, count)
+        answer: Any = here.spec
+        while True:
+            connection.send(answer)
+            message = _next(connection)
+            if message is None:
+                break
+            method, arguments = message
+            answer = here.call(method, *arguments)
+        here.close()
+    except Exception as error:
+        with contextlib.suppress(OSError):  # nobody may be there to hear it
+            connection.send(_Complaint(method, error))
+
+
+def _next(connection: Connection) -> Any:
+    """What the parent asks; None when it is gone."""
+    try:
+        return connection.recv()
+    except (EOFError, ConnectionResetError):
+        return None
+
+
+def _signal_end_of_parent() -> None:
+    """Ask the system for a signal, deadly unless handled, when the parent's end of a pipe closes.
+
+    A simulator that hangs in compiled code may hold the interpreter, and with it the thread of
+    `_end_with_parent`.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or not hasattr(os, "O_ASYNC"):
+        return
+    import fcntl  # not on every system
+
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
 
 
 def _end_with_parent() -> None:

@@ -182,8 +182,9 @@ class Heuristic(eqx.Module):
     ) -> tuple[Actions, Memory]:
         """Shoot at the enemy shot at before, or the closest; else go where enemies are."""
         alive = observation.alive["agents"]
+        seen = observation.features["agents"][:, : self.env.game.obs_size]  # agent ids may follow
         chosen, memory = _heuristic(self.env.map, self.env.horizon, 0)(
-            jax.random.split(key, len(alive)), memory, observation.features["agents"]
+            jax.random.split(key, len(alive)), memory, seen
         )
         return {"agents": jnp.where(alive, chosen, STOP).astype(jnp.float32)[:, None]}, memory
 
