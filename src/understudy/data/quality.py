@@ -11,7 +11,8 @@ Rules (positions are the features named x and y, or both of two nameless ones):
   the unit is known, faster than 13 m/s (45 m/s in a group named ``ball``).
 - *frozen*, warning: a track that never moves for 2 s or more, or 1 s or more in which nobody of a
   group of several moves (a clock that stood still).
-- *duplicates*, error: episodes of equal content under different names.
+- *duplicates*, error: episodes of equal content under different names. A warning in a set that was
+  collected in an env: a small game repeats itself.
 - *leaks*, error: an episode, by name or content, in two parts of a split; a game in two parts is
   a warning.
 """
@@ -217,8 +218,8 @@ def _duplicates(d: Demonstrations) -> list[Finding]:
         return []
     return [
         _finding(
-            d, "error", "duplicates", copies, "the content is that of an earlier episode",
-            "keep one of each",
+            d, "warning" if "env" in d.provenance else "error", "duplicates", copies,
+            "the content is that of an earlier episode", "keep one of each",
         )
     ]  # fmt: skip
 

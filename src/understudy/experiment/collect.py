@@ -18,7 +18,8 @@ from understudy.data.demonstrations import Demonstrations
 from understudy.data.regroup import concatenate
 from understudy.data.writer import Writer
 from understudy.envs import rollout
-from understudy.experiment import config
+from understudy.envs.wrappers import bare
+from understudy.experiment import config, games
 from understudy.experiment.contenders import label
 from understudy.experiment.loops import Parts
 from understudy.experiment.recording import Episode, Recorder, demonstrations
@@ -76,12 +77,12 @@ def collect(
     for what, count in (("episodes", episodes), ("transitions", transitions), ("envs", envs)):
         require(count is None or count > 0, f"expected {what} above 0, found {count}")
     if isinstance(env, HostEnv):
-        games = env.envs
-        chunks = _host_rows(env, policy, seed, games)
+        side_by_side = env.envs
+        chunks = _host_rows(env, policy, seed, side_by_side)
     else:
-        games = _games(env, episodes, transitions, envs)
-        chunks = _rows(env, policy, seed, games)
-    tally = _Tally(env, name or label(policy), seed, games)
+        side_by_side = _side_by_side(env, episodes, transitions, envs)
+        chunks = _rows(env, policy, seed, side_by_side)
+    tally = _Tally(env, name or label(policy), seed, side_by_side)
     recorder = Recorder(episodes=episodes, transitions=transitions)
     blocks = _blocks(chunks, recorder, tally)
     if out is None:
@@ -103,7 +104,7 @@ def _blocks(
             yield tally.block(due)
 
 
-def _games(env: Env, episodes: int | None, transitions: int | None, envs: int) -> int:
+def _side_by_side(env: Env, episodes: int | None, transitions: int | None, envs: int) -> int:
     """No more games side by side than there are episodes to play."""
     if episodes is not None:
         return min(envs, episodes)
@@ -129,7 +130,7 @@ class _Tally:
     def block(self, episodes: list[Episode]) -> Demonstrations:
         """The next episodes as a set."""
         numbers = range(self.given, self.given + len(episodes))
-        game = type(self.env).__name__
+        game = games.name_of(bare(self.env))
         labels = {
             "episode": np.array([f"{self.policy}-{self.seed}-{n:06d}" for n in numbers]),
             "source": np.full(len(episodes), f"{game} played by {self.policy}, seed {self.seed}"),
