@@ -5,6 +5,8 @@ import pytest
 from understudy.envs import conformance
 from understudy.envs.spread import Spread
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 VARIANTS = {
     "mpe2": Spread(),
     "boxes": Spread(agents=2, landmarks=4, action="boxes"),

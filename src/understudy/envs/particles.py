@@ -19,13 +19,12 @@ the rules of mpe2 1.1.1, with which `Spread`, `SpeakerListener`, `Tag` and `Push
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from understudy.types import ActionSpec
 
@@ -42,6 +41,8 @@ BOXES = ActionSpec(low=(0.0,) * CHOICES, high=(1.0,) * CHOICES)
 PLANE = ActionSpec(low=(-1.0, -1.0), high=(1.0, 1.0))
 """The direction itself."""
 
+ACTIONS = {"discrete": DISCRETE, "boxes": BOXES, "plane": PLANE}
+
 
 def scatter(key: Key[Array, ""], count: int, half_size: Any = 1.0) -> Float[Array, "count 2"]:
     """Places drawn evenly from the square ``[-half_size, half_size]²``."""
@@ -51,7 +52,7 @@ def scatter(key: Key[Array, ""], count: int, half_size: Any = 1.0) -> Float[Arra
 def executed(spec: ActionSpec, action: Float[Array, "agents act *envs"]) -> Float[Array, "..."]:
     """Actions as the games play them: whole choices that exist, amounts within bounds."""
     if spec.sections:
-        return jnp.clip(jnp.round(action), 0.0, CHOICES - 1.0)
+        return jnp.clip(jnp.round(action), 0.0, spec.sections[0] - 1.0)
     return jnp.clip(action, spec.low[0], spec.high[0])
 
 
@@ -65,14 +66,28 @@ def direction(
         action: as executed.
         right_first: choices are read as right, left, up, down.
     """
-    if spec is PLANE or spec == PLANE:
+    if spec == PLANE:
         return action
-    if spec.sections:
-        amount = [(action[:, 0] == i).astype(action.dtype) for i in range(CHOICES)]
-    else:
-        amount = [action[:, i] for i in range(CHOICES)]
-    sides = [amount[2] - amount[1], amount[4] - amount[3]]
+    amount = amounts(spec, action)
+    sides = [amount[:, 2] - amount[:, 1], amount[:, 4] - amount[:, 3]]
     return jnp.stack([-side for side in sides] if right_first else sides, 1)
+
+
+def amounts(
+    spec: ActionSpec, action: Float[Array, "agents act *envs"]
+) -> Float[Array, "agents choices *envs"]:
+    """How much of each choice an executed action holds: all of one, or as it says."""
+    if not spec.sections:
+        return action
+    return one_hot(action[:, 0], spec.sections[0], 1).astype(action.dtype)
+
+
+def one_hot(index: Shaped[Array, "..."], count: int, axis: int) -> Bool[Array, "..."]:
+    """True at `index`, along a new `axis` of length `count`."""
+    numbers = jnp.arange(count, dtype=index.dtype)
+    shape = [1] * (index.ndim + 1)
+    shape[axis] = count
+    return jnp.expand_dims(index, axis) == numbers.reshape(shape)
 
 
 def contact(
@@ -102,7 +117,7 @@ def move(
     velocity: Float[Array, "discs 2 *envs"],
     force: Float[Array, "discs 2 *envs"],
     *,
-    top_speed: Sequence[float] | None = None,
+    top_speed: Float[np.ndarray, " discs"] | None = None,
     velocity_first: bool = False,
 ) -> tuple[Float[Array, "discs 2 *envs"], Float[Array, "discs 2 *envs"]]:
     """Positions and velocities one step later.
@@ -121,6 +136,14 @@ def move(
         cut = jnp.where(speed > limit, limit / jnp.where(speed > limit, speed, 1.0), 1.0)
         faster = faster * cut[:, None]
     return position + (faster if velocity_first else velocity) * DT, faster
+
+
+def chosen(
+    places: Float[Array, "places 2 *envs"], index: Int[Array, "*envs"]
+) -> Float[Array, "1 2 *envs"]:
+    """The place at `index`."""
+    picked = one_hot(index, places.shape[0], 0)[:, None]
+    return add(jnp.where(picked, places, 0.0), 0)[None]
 
 
 def between(
@@ -157,11 +180,9 @@ def nearest(
 ) -> Float[Array, "agents count k *envs"]:
     """The values of the `count` others at the least distance, nearest first; 0 where they end."""
     agents, others = distance.shape[:2]
-    order = along(np.arange(others, dtype=np.int32), distance.ndim - 1)[None]
     found = [jnp.zeros((agents, 0, *values.shape[2:]), values.dtype)]
     for _ in range(min(count, others)):
-        first = jnp.argmin(distance, 1, keepdims=True)
-        here = order == first
+        here = one_hot(jnp.argmin(distance, 1), others, 1)
         found.append(jnp.sum(jnp.where(here[:, :, None], values, 0.0), 1, keepdims=True))
         distance = jnp.where(here, jnp.inf, distance)
     missing = max(0, count - others)
@@ -172,6 +193,16 @@ def nearest(
 def add(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
     """Sum along `axis`; a short one is written out, so that compilers merge it."""
     return _fold(jnp.add, jnp.sum, values, axis)
+
+
+def flat(values: Float[Array, "agents seen k *envs"]) -> Float[Array, "agents numbers *envs"]:
+    """All that an agent sees, one number after the other."""
+    return values.reshape(values.shape[0], -1, *values.shape[3:])
+
+
+def joined(*parts: Float[Array, "_ 2 *envs"]) -> Float[Array, "numbers *envs"]:
+    """Places and velocities as one row: a global state."""
+    return jnp.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
 
 
 def least(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:

@@ -46,12 +46,6 @@ COVERED = 0.1
 WORDS = 2
 """Width of the silent messages that the 2017 observation holds."""
 
-ACTIONS = {
-    "discrete": particles.DISCRETE,
-    "boxes": particles.BOXES,
-    "plane": particles.PLANE,
-}
-
 
 @record
 class SpreadState:
@@ -176,7 +170,7 @@ class Spread:
     def spec(self) -> Spec:
         """One group, ``"agents"``; the state is all positions, velocities, then landmarks."""
         size = sum(PARTS[name][0](self) for name in self.observes)
-        group = Group("agents", self.agents, size, ACTIONS[self.action])
+        group = Group("agents", self.agents, size, particles.ACTIONS[self.action])
         return Spec((group,), state=4 * self.agents + 2 * self.targets, horizon=self.horizon)
 
     @property
@@ -201,7 +195,7 @@ class Spread:
         self, state: SpreadState, action: Actions, key: Key[Array, ""]
     ) -> tuple[SpreadState, Step]:
         """Push, move, pay; nothing is left to chance."""
-        spec = ACTIONS[self.action]
+        spec = particles.ACTIONS[self.action]
         done = particles.executed(spec, action["agents"])
         push = particles.direction(spec, done, right_first=self.right_first)
         touch = np.where(np.eye(self.agents, dtype=bool), -np.inf, 2 * AGENT_RADIUS)
@@ -257,13 +251,10 @@ class Spread:
     def observe(self, state: SpreadState) -> Observation:
         """What each agent sees, and the global state."""
         parts = [PARTS[name][1](self, state) for name in self.observes]
-        flat = [
-            x.reshape(-1, *x.shape[2:])
-            for x in (state.positions, state.velocities, state.landmarks)
-        ]
+        state_row = particles.joined(state.positions, state.velocities, state.landmarks)
         alive = jnp.ones((self.agents, *state.time.shape), bool)
         return Observation(
-            {"agents": jnp.concatenate(parts, 1)}, {"agents": alive}, None, jnp.concatenate(flat)
+            {"agents": jnp.concatenate(parts, 1)}, {"agents": alive}, None, state_row
         )
 
     def scene(self, state: SpreadState) -> Scene:
@@ -289,7 +280,7 @@ def _others(env: Spread, state: SpreadState, *extra: Array) -> Float[Array, "age
     if env.near_agents is not None:
         reach = jnp.abs(apart[:, :, 0]) + jnp.abs(apart[:, :, 1])
         values = particles.nearest(particles.without_self(reach), values, env.near_agents)
-    return _flat(values)
+    return particles.flat(values)
 
 
 def _landmarks(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
@@ -298,7 +289,7 @@ def _landmarks(env: Spread, state: SpreadState) -> Float[Array, "agents seen *en
     if env.near_landmarks is not None:
         reach = jnp.abs(apart[:, :, 0]) + jnp.abs(apart[:, :, 1])
         apart = particles.nearest(reach, apart, env.near_landmarks)
-    return _flat(apart)
+    return particles.flat(apart)
 
 
 def _ids(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
@@ -309,11 +300,7 @@ def _ids(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
     numbers = particles.along(numbers, apart.ndim)
     values = jnp.broadcast_to(numbers, (*apart.shape[:2], 1, *apart.shape[3:])).astype(apart.dtype)
     seen = env.agents - 1 if env.near_agents is None else env.near_agents
-    return _flat(particles.nearest(reach, particles.without_self(values), seen))
-
-
-def _flat(values: Float[Array, "agents seen k *envs"]) -> Float[Array, "agents numbers *envs"]:
-    return values.reshape(values.shape[0], -1, *values.shape[3:])
+    return particles.flat(particles.nearest(reach, particles.without_self(values), seen))
 
 
 def _seen(env: Spread) -> int:
