@@ -107,9 +107,19 @@ def test_what_happened_to_a_simulator_is_one_sentence(way, sentence):
     with pytest.raises(UserError, match=sentence):
         env.step(STILL)
     assert [process.is_alive() for process in processes] == [False, False]
-    with pytest.raises(UserError, match="open, found that a simulator failed; build it anew"):
+    with pytest.raises(UserError, match="open, found that a simulator failed or was interrupted"):
         env.step(STILL)
     env.close()
+
+
+def test_in_a_loop_the_error_itself_is_raised():
+    env = Batched(functools.partial(Bad, way="raise"), envs=2)
+    env.reset(np.arange(2))
+    env.step(STILL)
+    with pytest.raises(RuntimeError, match="the ball is lost"):
+        env.step(STILL)
+    with pytest.raises(UserError, match="open, found that a simulator failed"):
+        env.step(STILL)
 
 
 def test_a_worker_killed_from_outside_is_named():
