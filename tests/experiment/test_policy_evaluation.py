@@ -1,4 +1,4 @@
-"""Policies are measured by what they earn, beside a random one."""
+"""Policies are measured by what they earn, between a random one and an expert."""
 
 import dataclasses
 
@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from jax.scipy import stats
 
+from contracts.envs import Home
+from understudy.envs.chance import Random
 from understudy.experiment.evaluate import evaluate
-from understudy.experiment.policies import Random
+from understudy.experiment.returns import play
 from understudy.types import ActionSpec, Group, Observation, Spec, Step, UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Guess:
-    """Three rows; an agent earns 1 for choosing choice 1 of 3, 0.5 more for a positive throw."""
+    """Three rows; an agent earns 1 for choosing choice 1 of 3, 0.5 more for a positive throw.
+
+    A row in which everybody chooses choice 1 is a success.
+    """
 
     agents: int = 2
 
@@ -37,8 +42,9 @@ class Guess:
         chosen, throw = action["agents"].T
         reward = (chosen == 1).astype(jnp.float32) + 0.5 * (throw > 0).astype(jnp.float32)
         return state + 1, Step(
-            self._observe(), action, {"agents": reward}, state >= 2, jnp.asarray(False)
-        )
+            self._observe(), action, {"agents": reward}, state >= 2, jnp.asarray(False),
+            {"success": jnp.all(chosen == 1)},
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,6 +57,7 @@ def compiled_quickly():
 
 
 class Knows(eqx.Module):
+    throw: float = eqx.field(static=True, default=0.5)
     transfers: bool = eqx.field(static=True, default=True)
     decentralised: bool = eqx.field(static=True, default=True)
 
@@ -59,7 +66,7 @@ class Knows(eqx.Module):
 
     def act(self, observation, memory, key):
         agents = observation.alive["agents"].shape[0]
-        return {"agents": jnp.tile(jnp.array([1.0, 0.5]), (agents, 1))}, memory
+        return {"agents": jnp.tile(jnp.array([1.0, self.throw]), (agents, 1))}, memory
 
     def log_prob(self, observations, actions, starts, memory):
         zero = {"agents": jnp.zeros(actions["agents"].shape[:-1])}
@@ -111,6 +118,93 @@ def test_an_env_that_cannot_be_resized_is_refused():
 def test_demonstrations_and_env_together_are_refused(tmp_path):
     with pytest.raises(UserError, match="both"):
         evaluate(Knows(), env=Guess(), demonstrations=tmp_path)
+
+
+def test_a_score_lies_between_random_and_expert():
+    """Three rows of 1 where the expert gets 1.5: (3 - R) / (4.5 - R) with R the random return."""
+    found = evaluate(Knows(throw=-0.5), env=Guess(), expert=Knows(), episodes=200)
+    chance = found.row("random")["mean_return"]
+    score = found.row("knows")
+    assert score["normalised"] == pytest.approx((3 - chance) / (4.5 - chance))
+    assert score["intervals"]["normalised"][0] < score["normalised"]
+    assert (found.row("expert")["normalised"], found.row("random")["normalised"]) == (1, 0)
+    assert found.setting["expert"] == "knows"
+    assert any("who scores 1, is knows" in note for note in found.notes)
+    assert "the expert (knows) 1" in " ".join(str(found).split())
+
+
+def test_success_and_length_are_counted():
+    """Two agents choose alike in a row by chance once in nine; in one of three rows, 0.298."""
+    found = evaluate(Knows(), env=Guess(), episodes=400)
+    assert found.row("knows")["success_rate"] == 1
+    assert found.row("random")["success_rate"] == pytest.approx(1 - (8 / 9) ** 3, abs=0.06)
+    assert found.row("knows")["length"] == 3
+
+
+def test_marl_eval_gets_all_three_metrics():
+    found = evaluate(Knows(throw=-0.5), env=Guess(), expert=Knows(), episodes=2)
+    metrics = found.json()["returns"]["Guess"]["agents"]["knows"]["seed_0"]["absolute_metrics"]
+    assert set(metrics) == {"mean_episode_return", "win_rate", "normalised_score"}
+    assert metrics["win_rate"] == [1, 1]
+    assert np.mean(metrics["normalised_score"]) == pytest.approx(found.row("knows")["normalised"])
+
+
+def test_an_expert_no_better_than_chance_gives_no_score():
+    class Worst(Knows):
+        def act(self, observation, memory, key):
+            return {"agents": jnp.zeros((2, 2))}, memory
+
+    found = evaluate(Knows(), env=Guess(), expert=Worst(), episodes=5)
+    assert "normalised" not in found.row("knows")
+    assert any("no more than the random policy" in note for note in found.notes)
+
+
+def test_an_unknown_expert_is_refused():
+    with pytest.raises(UserError, match="'nobody'"):
+        evaluate(Knows(), env=Guess(), expert="nobody", episodes=2)
+    assert any("No expert is known" in note for note in evaluate(Knows(), env=Guess()).notes)
+
+
+def test_absent_agents_count_in_no_mean():
+    alone, padded = Home(agents=2), Home(agents=2, capacity=5)
+    for env in (alone, padded):
+        played = play(Random(env.spec), env, episodes=3, seed=0)
+        np.testing.assert_allclose(
+            played.team(), played.returns["agents"][:, :2].mean(1), rtol=1e-6
+        )
+
+
+def test_groups_that_earn_differently_have_a_column_each():
+    """What the chaser earns the runner loses; the headline is the return of the first group."""
+
+    class Chase(Guess):
+        @property
+        def spec(self):
+            (group,) = super().spec.groups
+            both = [dataclasses.replace(group, name=name) for name in ("chaser", "runner")]
+            return Spec(tuple(both), horizon=3)
+
+        def _observe(self):
+            seen = super()._observe()
+            names = ("chaser", "runner")
+            return Observation(
+                dict.fromkeys(names, seen.features["agents"]),
+                dict.fromkeys(names, seen.alive["agents"]),
+            )
+
+        def step(self, state, action, key):
+            state, step = super().step(state, {"agents": action["chaser"]}, key)
+            paid = step.reward["agents"]
+            return state, dataclasses.replace(
+                step, action=action, reward={"chaser": paid, "runner": -paid}
+            )
+
+    found = evaluate(Random(Chase().spec), env=Chase(), episodes=4)
+    row = found.rows[0]
+    assert row["mean_return"] == row["return/chaser"] == -row["return/runner"]
+    assert found.setting["headline"] == "chaser"
+    assert "return of runner" in str(found)
+    assert any("'chaser'" in note for note in found.notes)
 
 
 def test_a_random_policy_obeys_legal_masks_and_bounds():

@@ -8,6 +8,8 @@ from understudy.functional.statistics import (
     interquartile_mean,
     mean,
     mean_interval,
+    normalised_interval,
+    performance_profile,
     probability_of_improvement,
     stratified_bootstrap,
 )
@@ -87,3 +89,29 @@ def test_sizes_that_do_not_fit_are_refused():
 
 def test_an_interval_prints_short():
     assert str(mean_interval(np.array([2.0, 2.0]))) == "2 [2, 2]"
+
+
+def test_a_performance_profile_by_hand():
+    # 0.2, 0.5 | 0.9, 1.1: four, three, one and none of four are above; at 0.5 itself two are.
+    scores = np.array([[0.2, 0.9], [0.5, 1.1]])
+    found = performance_profile(scores, np.array([0.0, 0.3, 0.5, 1.0, 1.1]))
+    assert found.share.tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert (found.low <= found.share).all()
+    assert (found.high >= found.share).all()
+    # Both runs of a task are alike: nothing is left to chance.
+    same = performance_profile(np.array([[0.2, 0.9], [0.2, 0.9]]), np.array([0.5]))
+    assert (same.share, same.low, same.high) == (0.5, 0.5, 0.5)
+
+
+def test_a_normalised_return_by_hand():
+    # (6 - 2) / (10 - 2), whatever episodes are drawn: all are alike.
+    low, high = np.full(4, 2.0), np.full(4, 10.0)
+    assert tuple(normalised_interval(np.full(4, 6.0), low, high)) == (0.5, 0.5, 0.5)
+    # Episodes differ, but in each the same share is earned: they are drawn together.
+    hard = np.array([0.0, 5, 50])
+    found = normalised_interval(hard + 3, hard, hard + 4)
+    assert tuple(found) == pytest.approx((0.75, 0.75, 0.75))
+    with pytest.raises(UserError, match="earns more"):
+        normalised_interval(low, high, low)
+    with pytest.raises(UserError, match="as many episodes"):
+        normalised_interval(low, low[:3], high)

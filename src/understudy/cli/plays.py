@@ -70,23 +70,41 @@ class Generate(console.Verb):
 
 @dataclasses.dataclass(frozen=True)
 class Render(console.Verb):
-    """Draw plays, a demonstration folder, or a few fresh plays of a run."""
+    """Draw plays, a demonstration folder, fresh plays or games of a run, or an env."""
 
     source: Positional[Path]
-    """Folder of plays, of demonstrations, or of a run."""
+    """Folder of plays, of demonstrations or of a run, or the name of an env."""
     out: Path
     """File to write; its ending chooses: gif, png or mp4."""
     scenes: int = 2
-    """Scenes to show, one row of panels each."""
+    """Scenes to show, one row of panels each; of an env, episodes side by side."""
     samples: int = 2
     """Samples beside the truth of each scene."""
     speed: float = 1.0
     """1 plays in real time."""
     run: Path | None = None
     """Run that the plays are from, to draw the cells its intents point to."""
+    env: str | None = None
+    """Env a policy plays in, such as spread:agents=6; the one it was trained in if not given."""
+    expert: str | None = None
+    """Who plays an env, or plays beside a policy: the name of an expert, the folder of a run, or
+    own for the one the env is known to have."""
+    seed: int = 0
+    """Of the initial states of an env."""
 
     def __call__(self) -> None:
-        """Find out what the folder holds, and draw it."""
+        """Find out what the source is, and draw it."""
+        players = _players(self.source, self.env, self.expert)
+        if players is not None:
+            from understudy.visualise.rollouts import watch
+
+            game, policies = players
+            path = watch(
+                game, policies, self.out, episodes=self.scenes, seed=self.seed,
+                rate=10 * self.speed,
+            )  # fmt: skip
+            console.show(str(path))
+            return
         from understudy.visualise.animate import animate
 
         plays, maker = _plays(self.source, self.scenes, self.samples)
@@ -102,6 +120,39 @@ class Render(console.Verb):
         console.show(str(path))
 
 
+def _players(source: Path, env: str | None, expert: str | None) -> tuple[Any, Any] | None:
+    """An env and who plays it, by name; None where `source` holds no policy and names no env."""
+    from understudy.envs import ENVS, make
+    from understudy.experiment import games
+    from understudy.experiment.contenders import title
+    from understudy.experiment.run import Run
+    from understudy.types import UserError
+
+    policies: dict[str, Any] = {}
+    if (source / "config.json").exists():
+        run = Run(source)
+        if env is None and not games.plays(run):
+            return None
+        game = games.env_of(run) if env is None else make(env)
+        well = next((seed for seed in range(run.seeds) if seed not in run.diverged), None)
+        if well is None:
+            raise UserError(f"expected a seed of {source} that is well, every one diverged")
+        policies[f"{title(run)}, seed {well}"] = run.policy(well)
+    elif str(source).partition(":")[0] in ENVS and not source.exists():
+        game, expert = make(str(source)), expert or games.OWN
+    else:
+        return None
+    found = games.expert_of(game, expert)
+    if found is not None:
+        policies[found.name] = found.make(game)
+    if not policies:
+        raise UserError(
+            f"expected somebody to play {source}, and {games.name_of(game)} has no expert of its "
+            "own; give --expert random, another name, or the folder of a run"
+        )
+    return game, policies
+
+
 def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Path | None]:
     """Plays to draw, and the run they were drawn from if `source` is one."""
     from understudy.data import store
@@ -115,8 +166,8 @@ def _plays(source: Path, scenes: int, samples: int) -> tuple[Any, Path | None]:
         return _nothing_generated(store.load(source)[:scenes]), None
     if not (source / "config.json").exists():
         raise UserError(
-            f"expected a folder of plays, of demonstrations or of a run, found {source}, "
-            "which is none of them; name another"
+            f"expected a folder of plays, of demonstrations or of a run, or the name of an env, "
+            f"found {source}, which is none of them; name another"
         )
     run = Run(source)
     kept = run.config["validation"] or run.config["demonstrations"]

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -15,7 +15,8 @@ from understudy.cli import console
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate(console.Verb):
-    """Measure a run beside constant velocity, stay-put and random walk."""
+    """Measure a run: generators beside constant velocity, stay-put and random walk, policies
+    between a random policy and an expert."""
 
     run: Positional[Path]
     """Folder of the run."""
@@ -27,6 +28,13 @@ class Evaluate(console.Verb):
     """Futures drawn per window, the K of every best-of-K figure."""
     windows: int | None = None
     """Windows scored at most, drawn by the seed; every window if not given."""
+    env: str | None = None
+    """Env to play in, such as spread:agents=6; the one the run was trained in if not given."""
+    expert: str = "own"
+    """Who scores 1: the name of an expert, the folder of a run, own for the one the env is known
+    to have, or none."""
+    mode: Literal["sample", "mode", "both"] = "sample"
+    """Policies draw their actions, take the most likely one, or are measured both ways."""
     episodes: int = 100
     """Games played, for policies in an env."""
     agents: tuple[int, ...] = ()
@@ -40,25 +48,32 @@ class Evaluate(console.Verb):
 
     def __call__(self) -> None:
         """Evaluate every seed, print the tables, write the report."""
+        from understudy.envs import make
+        from understudy.experiment import games
         from understudy.experiment.arena import Options
         from understudy.experiment.evaluate import evaluate
         from understudy.experiment.report import report
         from understudy.experiment.run import Run
 
         run = Run(self.run)
-        demos = self.demos or _held_out(run)
+        plays = self.env is not None or (self.demos is None and games.plays(run))
+        env = None if self.env is None else make(self.env)
+        demos = self.demos or (None if plays else _held_out(run))
         evaluation = evaluate(
             run,
             demonstrations=demos,
+            env=env,
             protocol=self.protocol,
             samples=self.samples,
+            expert=None if self.expert == "none" else self.expert,
             episodes=self.episodes,
             agents=self.agents or None,
+            mode=self.mode,
             seed=self.seed,
             options=Options(windows=self.windows),
         )
         if self.report:
-            written = report(run, evaluation=evaluation, demonstrations=demos)
+            written = report(run, evaluation=evaluation, demonstrations=demos, env=env)
             console.say(f"the report is in {written}")
         if self.json:
             console.show_json(evaluation.json())

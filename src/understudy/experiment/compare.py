@@ -10,9 +10,9 @@ from typing import Any
 from understudy.experiment import checkpoint, page
 from understudy.experiment.evaluate import FILE
 from understudy.experiment.findings import findings
-from understudy.experiment.report import tables as html_tables
 from understudy.experiment.rivals import profiles
 from understudy.experiment.run import Run
+from understudy.experiment.table_page import tables
 from understudy.experiment.tables import Evaluation
 from understudy.types import UserError, require
 from understudy.visualise.intervals import draw_intervals
@@ -201,7 +201,7 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
         page.paragraph(lead, "lead"),
         page.section("In plain words", f'<ul class="findings">{items}</ul>'),
         page.section("Side by side", *shown),
-        page.section("Figures", *html_tables(evaluation)),
+        page.section("Figures", *tables(evaluation)),
     ]
     checkpoint.write_atomic(folder / PAGE, page.document("Comparison · understudy", parts))
     evaluation.save(folder / "comparison.json")

@@ -78,7 +78,7 @@ def evaluate(
         "expected demonstrations (to score a generator) or an env (to run a policy), found "
         "both; pass one of them",
     )
-    if env is None and demonstrations is None and plays(items[0]):
+    if env is None and demonstrations is None and games.plays(items[0]):
         env = games.env_of(items[0])
     if env is not None:
         models = players(items, mode)
@@ -95,14 +95,6 @@ def evaluate(
         if model.run is not None:
             found.save(model.run.folder / FILE)
     return found
-
-
-def plays(run: Any) -> bool:
-    """A run is measured by what it earns: its algorithm acts, or it makes policies alone."""
-    if not isinstance(run, Run):
-        return False
-    made = run.algorithm
-    return hasattr(made, "policy") and ("env" in made.needs or not hasattr(made, "generator"))
 
 
 def players(items: Sequence[Any], mode: Mode | Literal["both"]) -> list[Contender]:

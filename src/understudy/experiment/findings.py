@@ -36,7 +36,7 @@ def findings(
         )
     else:
         for row in models(evaluation):
-            found += judge(row, evaluation)
+            found += (judge_policy if "env" in row else judge)(row, evaluation)
         found += [Finding("warning", note) for note in evaluation.notes if "failed" in note]
     found += validation(metrics)
     order = {"bad": 0, "warning": 1, "good": 2}
@@ -100,6 +100,49 @@ def judge(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
         )
     elif pace is not None:
         found.append(Finding("good", f"{name} moves at the recorded pace (within {PACE:.0%})."))
+    return found
+
+
+def judge_policy(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding]:
+    """Compare what a policy earns with a random policy and with the expert, in its first task."""
+    name, found = row["model"], []
+    others = {
+        r["model"]: r
+        for r in evaluation.rows
+        if r.get("reference") and r.get("task") == row.get("task")
+    }
+    key = "normalised_iqm" if row.get("normalised_iqm") is not None else "normalised"
+    score, chance = row.get(key), others.get("random", {})
+    if score is not None:
+        low, high = row["intervals"][key]
+        if low <= 0:
+            found.append(
+                Finding("bad", f"{name} is not clearly better than a random policy: {score:.2f}.")
+            )
+        else:
+            end = "better than the expert" if low > 1 else f"{score:.0%} of the way to the expert"
+            text = f"{name} scores {score:.2f} ({low:.2f} to {high:.2f}): {end}."
+            found.append(Finding("good", text))
+    elif row.get("mean_return") is not None and "mean_return" in chance:
+        low = row["intervals"]["mean_return"][0]
+        worse = low <= chance["mean_return"]
+        text = (
+            f"{name} {'does not clearly earn' if worse else 'earns'} more than a random policy: "
+            f"{number(row['mean_return'])} against {number(chance['mean_return'])}."
+        )
+        found.append(Finding("bad" if worse else "good", text))
+    if row.get("success_rate") is not None:
+        beside = [
+            f"{who} {other['success_rate']:.0%}"
+            for who, other in others.items()
+            if other.get("success_rate") is not None
+        ]
+        share, least = row["success_rate"], chance.get("success_rate", 0.0)
+        text = f"{name} solves {share:.0%} of episodes ({', '.join(beside)})."
+        found.append(Finding("good" if share > least else "warning", text))
+    if row.get("seed") not in (None, "mean"):
+        text = f"One seed of {name} was trained; what another would earn is unknown."
+        found.append(Finding("warning", text))
     return found
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from understudy.envs import experts
+from understudy.envs.wrappers import bare
 from understudy.experiment import config
 from understudy.experiment.contenders import KINDS, label, title
 from understudy.experiment.run import Run
@@ -24,6 +26,14 @@ class Expert(NamedTuple):
     """A sentence for the reader."""
     make: Callable[[Any], Policy]
     """Builds it for an env, with any number of agents."""
+
+
+def plays(run: Any) -> bool:
+    """A run is measured by what it earns: its algorithm acts, or it makes policies alone."""
+    if not isinstance(run, Run):
+        return False
+    made = run.algorithm
+    return hasattr(made, "policy") and ("env" in made.needs or not hasattr(made, "generator"))
 
 
 def env_of(run: Run) -> Any:
@@ -48,12 +58,15 @@ def env_of(run: Run) -> Any:
 def describe(env: Any) -> dict[str, Any]:
     """Name and, for an env of understudy, hyper-parameters: what tells two envs apart."""
     ours = hasattr(type(env), "__hyperparameters__")
-    return {"name": name_of(env), "config": config.to_json(env) if ours else None}
+    try:
+        return {"name": name_of(env), "config": config.to_json(env) if ours else None}
+    except UserError:  # an env may hold what has no JSON form
+        return {"name": name_of(env), "config": None}
 
 
 def name_of(env: Any) -> str:
-    """What an env is called: its own title, or its class."""
-    return str(getattr(env, "title", type(env).__name__))
+    """What an env is called: the class of the game inside all wrappers."""
+    return type(bare(env)).__name__
 
 
 def resized(env: Any, agents: int) -> Any:
@@ -63,13 +76,15 @@ def resized(env: Any, agents: int) -> Any:
         UserError: for an env without such a number.
     """
     fields = {f.name for f in dataclasses.fields(env)} if dataclasses.is_dataclass(env) else set()
-    if "agents" not in fields:
-        raise UserError(
-            f"expected an env with a number of agents to change, found {type(env).__name__}; "
-            "leave agents out"
-        )
     changed: Any = env
-    return dataclasses.replace(changed, agents=agents)
+    if "agents" in fields:
+        return dataclasses.replace(changed, agents=agents)
+    if bare(env) is not env and "env" in fields:
+        return dataclasses.replace(changed, env=resized(changed.env, agents))
+    raise UserError(
+        f"expected an env with a number of agents to change, found {type(env).__name__}; "
+        "leave agents out"
+    )
 
 
 def expert_of(env: Any, expert: Any = OWN) -> Expert | None:
@@ -86,20 +101,34 @@ def expert_of(env: Any, expert: Any = OWN) -> Expert | None:
     if expert is None:
         return None
     if isinstance(expert, str) and expert == OWN:
-        return None
+        known = experts.OWN.get(type(bare(env)).__name__)
+        return None if known is None else _named(known, f"the one {name_of(env)} is known to have")
+    if isinstance(expert, str) and expert in experts.EXPERTS:
+        return _named(expert, "by name")
     if isinstance(expert, str | Path):
+        require(
+            Path(expert).is_dir(),
+            f"expected an expert among {sorted(experts.EXPERTS)} or the folder of a run, found "
+            f"{str(expert)!r}; name one of them",
+        )
         expert = Run(expert)
     if isinstance(expert, Run):
         well = [seed for seed in range(expert.seeds) if seed not in expert.diverged]
         require(
-            well, f"expected an expert with a seed that is well, every one of {expert} diverged"
+            well, f"expected an expert with a seed that is well, in {expert} every one diverged"
         )
-        policy, name = expert.policy(well[0]), f"{title(expert)}, seed {well[0]}"
-    elif callable(getattr(expert, KINDS["policy"], None)):
-        policy, name = expert, label(expert)
-    else:
-        raise UserError(
-            f"expected an expert as a policy, a run or a name, found {type(expert).__name__}; "
-            "pass one of them, or None"
-        )
+        return _given(expert.policy(well[0]), f"{title(expert)}, seed {well[0]}")
+    if callable(getattr(expert, KINDS["policy"], None)):
+        return _given(expert, label(expert))
+    raise UserError(
+        f"expected an expert as a policy, a run or a name, found {type(expert).__name__}; "
+        "pass one of them, or None"
+    )
+
+
+def _named(name: str, why: str) -> Expert:
+    return Expert(name, f"The expert, who scores 1, is {name}, {why}.", experts.EXPERTS[name])
+
+
+def _given(policy: Policy, name: str) -> Expert:
     return Expert(name, f"The expert, who scores 1, is {name}.", lambda game: policy)

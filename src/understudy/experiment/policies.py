@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from understudy.envs.chance import Random
 from understudy.experiment import games
-from understudy.experiment.chance import Random
 from understudy.experiment.contenders import Contender
 from understudy.experiment.returns import Played, play
 from understudy.experiment.scores import EXPERT, RANDOM, Games, Table
 from understudy.experiment.tables import Evaluation
 from understudy.types import Spec, require
+
+FEW = 5
+"""Fewer seeds than this make the intervals over them too narrow."""
 
 
 def evaluate_policies(
@@ -87,7 +90,7 @@ def _references(game: Any, chosen: games.Expert | None) -> list[Contender]:
 def _check_transfer(model: Contender) -> None:
     for policy in model.made.values():
         require(
-            bool(getattr(policy, "transfers", False)) or model.name == EXPERT,
+            bool(getattr(policy, "transfers", False)),
             f"expected a policy that runs on other numbers of agents, {model.name} does not; "
             "leave agents out",
         )
@@ -126,6 +129,12 @@ def _notes(
             f"Groups earn differently: the headline is the return of {table.headline!r}, and the "
             "same policy plays all groups."
         )
+    for model in models:
+        seeds = len(model.made) + len(model.failed)
+        if 1 < seeds < FEW:
+            notes.append(
+                f"{model.name}: an interval over {seeds} seeds is too narrow; train {FEW} or more."
+            )
     return notes + [
         f"{model.name}: seed {number} {why} and counts as failed, like the worse of a random "
         "policy and the worst seed that is well."

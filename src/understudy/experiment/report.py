@@ -19,21 +19,13 @@ import pyarrow.parquet as pq
 from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.grid import Grid
-from understudy.experiment import checkpoint, contenders, page, samples
+from understudy.experiment import checkpoint, contenders, games, page, samples
 from understudy.experiment.findings import findings, models
+from understudy.experiment.game_page import headlines, learned_in, rollouts, settings
 from understudy.experiment.generate import Plays
 from understudy.experiment.run import Run
-from understudy.experiment.tables import (
-    IMPROVEMENT,
-    SECTIONS,
-    Evaluation,
-    caption,
-    cell,
-    improvement_cells,
-    number,
-    present,
-    section_rows,
-)
+from understudy.experiment.table_page import tables
+from understudy.experiment.tables import Evaluation, number
 from understudy.visualise.animate import animate
 from understudy.visualise.curves import draw_curves
 from understudy.visualise.plays import draw_plays
@@ -49,6 +41,8 @@ class _Story:
     evaluation: Evaluation | None
     plays: Plays | None
     lack: str | None
+    env: Any
+    """To play in, where the run does not hold it."""
 
 
 def report(
@@ -57,6 +51,7 @@ def report(
     evaluation: Evaluation | None = None,
     demonstrations: Demonstrations | str | Path | None = None,
     plays: Plays | None = None,
+    env: Any = None,
     path: str | Path | None = None,
 ) -> Path:
     """Write ``report.html`` in the folder of a run.
@@ -67,6 +62,7 @@ def report(
         demonstrations: held-out episodes to draw plays from; the validation set of the run, where
             it is on disk, if None.
         plays: plays to show instead of fresh ones.
+        env: where the policy of a run plays for the pictures; None: the env it was trained in.
         path: another file to write.
 
     Returns:
@@ -75,16 +71,18 @@ def report(
     run = run if isinstance(run, Run) else Run(run)
     if evaluation is None and (run.folder / "evaluation.json").exists():
         evaluation = Evaluation.load(run.folder / "evaluation.json")
-    lack = samples.lack(run)
-    if plays is None and lack is None:
+    lack = None if games.plays(run) else samples.lack(run)
+    if games.plays(run):
+        plays = None
+    elif plays is None and lack is None:
         plays = samples.draw(run, evaluation, samples.held_out(run, demonstrations))
     elif plays is not None:
         plays = samples.labelled(run, plays)
-    story = _Story(run, evaluation, plays, lack)
+    story = _Story(run, evaluation, plays, lack, env)
     parts = [
         _head(story),
         _judgement(story),
-        _plays(story),
+        rollouts(run, evaluation, env) if games.plays(story.run) else _plays(story),
         _figures(story),
         _curves(story),
         _trust(story),
@@ -103,14 +101,16 @@ def title(run: Run) -> str:
 
 def _head(story: _Story) -> str:
     run, kept = story.run, story.run.config["demonstrations"]
-    learned = "no demonstrations"
+    learned = []
     if kept is not None:
-        learned = (
-            f"{kept['episodes']:,} episodes ({kept['frames']:,} rows at {kept['rate']:.4g} Hz)"
+        learned.append(
+            f"from {kept['episodes']:,} episodes ({kept['frames']:,} rows at {kept['rate']:.4g} Hz)"
         )
+    game = learned_in(run)
+    learned += [] if game is None else [f"in {game},"]
     state = "" if run.finished else f" It stopped at update {run.step:,} of {run.updates:,}."
     lead = (
-        f"Learned from {learned} in {run.updates:,} updates, {run.seeds} "
+        f"Learned {' and '.join(learned)} in {run.updates:,} updates, {run.seeds} "
         f"seed{'s' if run.seeds > 1 else ''}.{state}"
     )
     heading = f"<h1>{page.text(contenders.title(run))}</h1>"
@@ -138,9 +138,7 @@ def _headlines(story: _Story) -> list[tuple[str, str]]:
         found.append((f"{row['ratios']['out_of_bounds']:.2f}×", "the recorded time out of bounds"))
     elif row.get("elbo") is not None:
         found.append((f"{row['elbo']:,.0f}", "ELBO, nats per sequence"))
-    if row.get("mean_return") is not None:
-        found.append((number(row["mean_return"]), "mean return"))
-    return found[:4]
+    return [*found, *headlines(row)][:4]
 
 
 def _judgement(story: _Story) -> str:
@@ -154,75 +152,8 @@ def _judgement(story: _Story) -> str:
 def _figures(story: _Story) -> str:
     if story.evaluation is None:
         return ""
-    return page.section("Beside the baselines", *tables(story.evaluation))
-
-
-def tables(evaluation: Evaluation) -> list[str]:
-    """Every table of an evaluation, and how to read them."""
-    parts = []
-    for kind, columns in SECTIONS:
-        rows = section_rows(evaluation.rows, columns)
-        if not rows:
-            continue
-        shown = present(rows, columns)
-        counted = kind != "likelihood" and any("samples" in r for r in rows)
-        modes = any(r.get("mode") is not None for r in rows)
-        heads = [("model", True), ("execution", True), *([("mode", True)] if modes else [])]
-        heads += [("K", False)] if counted else []
-        lines = []
-        for row in rows:
-            words = [_called(row), row.get("execution") or ""]
-            words += [row.get("mode") or ""] if modes else []
-            words += [str(row.get("samples", ""))] if counted else []
-            lines.append((_kind(row), [*words, *(cell(row, key) for key, _ in shown)]))
-        heads += [(heading, False) for _, heading in shown]
-        parts.append(page.table(caption(evaluation.setting, kind), heads, lines))
-        if kind == "forecast":
-            parts.append(_horizons(evaluation, rows))
-    if any("minADE" in row for row in evaluation.rows):
-        note = (
-            "K is the number of samples a best-of-K figure chooses from; ± is half a 95 % "
-            f"bootstrap interval over {evaluation.setting.get('clusters', 0):,} "
-            f"{evaluation.setting.get('cluster', 'episode')}s. minADE and minFDE choose the best "
-            "sample for each agent; minSADE and minSFDE choose one for the whole scene."
-        )
-        parts.append(page.paragraph(note, "quiet"))
-    heads, lines = improvement_cells(evaluation.rows)
-    if lines:
-        words = [(head, number == 0) for number, head in enumerate(heads)]
-        parts.append(page.table(f"{IMPROVEMENT}.", words, [("", line) for line in lines]))
-    return parts + [page.paragraph(n, "quiet") for n in evaluation.notes]
-
-
-def _called(row: Mapping[str, Any]) -> str:
-    """Model and seed of a row."""
-    seed = row.get("seed")
-    task = f" ({row['task']})" if row.get("task", "agents") != "agents" else ""
-    end = "" if seed is None else ", mean" if seed == "mean" else f", seed {seed}"
-    lost = " (failed)" if row.get("failed") is True else ""
-    return f"{row['model']}{task}{end}{lost}"
-
-
-def _kind(row: Mapping[str, Any]) -> str:
-    if row.get("reference") or row["model"] == "truth":
-        return ""
-    return "model" if row.get("seed") in (None, "mean") else "seed"
-
-
-def _horizons(evaluation: Evaluation, rows: Any) -> str:
-    seconds = list(rows[0].get("per_horizon", {}))
-    if len(seconds) < 2:
-        return ""
-    lines = []
-    for row in rows:
-        if row.get("seed") not in (None, "mean") and any(r.get("seed") == "mean" for r in rows):
-            continue
-        errors = [row["per_horizon"][s] for s in seconds]
-        cells = [f"{number(e['minADE'])} / {number(e['minFDE'])}" for e in errors]
-        lines.append((_kind(row), [row["model"], *cells]))
-    heads = [("model", True), *((f"{s} s", False) for s in seconds)]
-    unit = evaluation.setting.get("unit") or "units"
-    return page.table(f"minADE / minFDE in {unit} up to each horizon", heads, lines)
+    heading = "Between random and expert" if games.plays(story.run) else "Beside the baselines"
+    return page.section(heading, *tables(story.evaluation))
 
 
 def _plays(story: _Story) -> str:
@@ -277,6 +208,8 @@ def _data(story: _Story) -> str:
         kept = story.run.config[name]
         if kept is not None:
             parts += [page.paragraph(f"{words}:"), page.definitions(_set(story.run, kept))]
+    if story.run.config["env"] is not None:
+        parts += [page.paragraph("Played in:"), page.definitions(settings(story.run))]
     return page.section("What it learned from", *parts)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from understudy.envs import rollout
 from understudy.experiment.loops import Parts
-from understudy.types import Env, HostEnv, Policy, UserError, require
+from understudy.types import Env, HostEnv, Policy, Step, UserError, require
 
 Returns = dict[str, Float[np.ndarray, "episodes agents"]]
 """Sum of rewards per episode and agent, by group."""
@@ -83,6 +83,11 @@ def play(
     )  # fmt: skip
 
 
+def known_success(step: Step) -> Any:
+    """Whether a step counts as solved or won; None where the game does not say."""
+    return step.info.get("success") if isinstance(step.info, Mapping) else None
+
+
 def _arrays(by_group: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(array) for name, array in by_group.items()}
 
@@ -109,7 +114,8 @@ def _compiled(
             }
             alive = step.observation.alive
             present = {name: seen | (alive[name] & ~over) for name, seen in present.items()}
-            won = step.info["success"] & ~over if "success" in step.info else None
+            won = known_success(step)
+            won = None if won is None else won & ~over
             after = over | step.terminated | step.truncated
             return (state, step.observation, memory, totals, present, after), (~over, won)
 
@@ -155,8 +161,9 @@ def _host_games(
         for name, total in totals.items():
             total += np.where(over[:, None], 0.0, step.reward[name])
             present[name] |= np.asarray(step.observation.alive[name]) & ~over[:, None]
-        if "success" in step.info:
-            won = np.asarray(step.info["success"]) & ~over
+        won = known_success(step)
+        if won is not None:
+            won = np.asarray(won) & ~over
             success = won if success is None else success | won
         lengths += ~over
         ended = np.asarray(step.terminated | step.truncated)

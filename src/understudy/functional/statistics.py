@@ -111,8 +111,8 @@ def stratified_bootstrap(
 
 def normalised_interval(
     values: Float[np.ndarray, " episodes"],
-    low: Float[np.ndarray, " episodes"],
-    high: Float[np.ndarray, " episodes"],
+    low: Float[np.ndarray, " low_episodes"],
+    high: Float[np.ndarray, " high_episodes"],
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,

@@ -14,7 +14,7 @@ from understudy.visualise import style
 
 VALIDATION = "validation/"
 LEAVE_OUT = ("stage", "step", "frames")
-FIRST = ("loss", "elbo", "reconstruction", "kl", "intents")
+FIRST = ("return", "reward", "success", "loss", "elbo", "reconstruction", "kl", "intents")
 
 
 def draw_curves(

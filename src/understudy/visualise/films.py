@@ -46,6 +46,12 @@ class Film:
         """Of the longest episode."""
         return int(self.lengths.max())
 
+    def take(self, episodes: slice) -> Film:
+        """Some of the episodes."""
+        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        whole = {name: parts.pop(name) for name in ("player", "spec")}
+        return Film(**whole, **jax.tree.map(lambda leaf: leaf[episodes], parts))
+
     def earned(self, group: str) -> Float[np.ndarray, "episodes rows"]:
         """Return so far, a mean over the agents of a group that were ever there; 0 at first."""
         there = np.any(self.alive[group], 1)

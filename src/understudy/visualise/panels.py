@@ -169,8 +169,8 @@ class Discs(Panel):
 
 
 def view_of(films: Sequence[Film]) -> View:
-    """The part of the plane where anything happens: at most half as far again as the game says,
-    at least a third of it, and at most 1.6 times as wide as high."""
+    """The part of the plane where anything happens: all that the game says, or less where half of
+    it would do, or up to half as much again; at most 1.6 times as wide as high."""
     spots, halves = [], []
     for film in films:
         scenes: Any = film.scenes
@@ -183,6 +183,8 @@ def view_of(films: Sequence[Film]) -> View:
     if len(points) == 0:
         points = np.array([[-half, -half], [half, half]])
     low, high = points.min(0), points.max(0)
+    if (high - low).max() > half:
+        low, high = np.minimum(low, -half), np.maximum(high, half)
     size = np.maximum(1.06 * (high - low), 0.7 * half)
     size = np.maximum(size, [size[1], size[0] / 1.6])
     middle = (low + high) / 2

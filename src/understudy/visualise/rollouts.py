@@ -22,6 +22,8 @@ from understudy.visualise.panels import panel_of
 
 HEADING, CLOCK = 0.27, 0.24
 """Inches over each panel, and over all of them."""
+HOLD = 1.5
+"""Seconds the last picture stays."""
 
 
 def watch(
@@ -53,23 +55,33 @@ def watch(
     Raises:
         UserError: for another ending, or MP4 without the extra.
     """
-    path = Path(path)
-    require(
-        path.suffix in WRITERS,
-        f"expected a path ending in {', '.join(WRITERS)}, found {path.name!r}; rename it",
-    )
+    _check(Path(path))
     players = policy if isinstance(policy, Mapping) else {_called(policy): policy}
     films = [
         record(env, one, name, episodes=episodes, seed=seed, steps=steps)
         for name, one in players.items()
     ]
+    return write(films, path, rate=rate)
+
+
+def write(films: Sequence[Film], path: str | Path, *, rate: float | int = 10.0) -> Path:
+    """Draw recorded episodes, a row per film; see `watch`."""
+    path = Path(path)
+    _check(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write = WRITERS[path.suffix]
-    if write is None:
+    save = WRITERS[path.suffix]
+    if save is None:
         draw_films(films).savefig(path)
     else:
-        write(path, frames(films), float(rate), 1.5)
+        save(path, frames(films), float(rate), HOLD)
     return path
+
+
+def _check(path: Path) -> None:
+    require(
+        path.suffix in WRITERS,
+        f"expected a path ending in {', '.join(WRITERS)}, found {path.name!r}; rename it",
+    )
 
 
 def _called(policy: Policy) -> str:
