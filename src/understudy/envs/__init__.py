@@ -42,7 +42,9 @@ _PUBLIC = {
     "assign": "understudy.envs.policies",
     "experts": "understudy.envs.experts",
     "from_parallel": "understudy.envs.adapters.pettingzoo",
+    "player": "understudy.envs.adapters.player",
     "replay": "understudy.envs.policies",
+    "to_pettingzoo": "understudy.envs.adapters.export",
     "wrappers": "understudy.envs.wrappers",
 }
 
