@@ -40,6 +40,7 @@ _PUBLIC = {
     "Run": "understudy.experiment.run",
     # pictures
     "animate": "understudy.visualise.animate",
+    "watch": "understudy.visualise.rollouts",
     # contracts
     "ActionSpec": "understudy.types",
     "Group": "understudy.types",
