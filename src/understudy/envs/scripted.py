@@ -1,0 +1,107 @@
+"""Policies written by hand: what they share, and those of the games in which nobody moves.
+
+See `understudy.envs.experts` for how they are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from understudy.envs.chance import Random
+from understudy.types import Actions, Memory, Observation, Policy, Rewards, UserError
+
+
+class Scripted(eqx.Module):
+    """A policy that remembers nothing and has no probabilities."""
+
+    decentralised: bool = eqx.field(static=True, default=False, kw_only=True)
+    transfers: bool = eqx.field(static=True, default=True, kw_only=True)
+
+    def memory(self, agents: Mapping[str, int]) -> Memory:
+        """None is kept."""
+        return ()
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """What the script says."""
+        raise NotImplementedError
+
+    def log_prob(
+        self,
+        observations: Observation,
+        actions: Actions,
+        starts: Bool[Array, " time"],
+        memory: Memory,
+    ) -> tuple[Rewards, Rewards]:
+        """Raise: a script has no probabilities."""
+        raise UserError("expected a policy with probabilities, found a scripted expert")
+
+
+class Noisy(Scripted):
+    """Acts like another policy, but for some actions at random."""
+
+    policy: Policy
+    random: Random
+    noise: Float[Array, ""]
+    """Probability of a random action, per agent and step."""
+
+    def memory(self, agents: Mapping[str, int]) -> Memory:
+        """That of the policy."""
+        return self.policy.memory(agents)
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """Draw per agent whose action it is."""
+        own, other, choice = jax.random.split(key, 3)
+        actions, memory = self.policy.act(observation, memory, own)
+        drawn, _ = self.random.act(observation, (), other)
+        mixed = {}
+        for number, (name, action) in enumerate(sorted(actions.items())):
+            swap = jax.random.bernoulli(
+                jax.random.fold_in(choice, number), self.noise, action.shape[:1]
+            )
+            mixed[name] = jnp.where(swap[:, None], drawn[name], action)
+        return mixed, memory
+
+
+class OddDraw(Scripted):
+    """Draws one of the joint actions with an odd number of ones, all alike."""
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """Coins for all but the last agent, who makes the number odd."""
+        count = observation.alive["agents"].shape[0]
+        coins = jax.random.bernoulli(key, 0.5, (count - 1,)).astype(jnp.float32)
+        last = (jnp.sum(coins) + 1.0) % 2.0
+        return {"agents": jnp.append(coins, last)[:, None]}, memory
+
+
+class FreshRoles(Scripted):
+    """Draws a new assignment of roles in every step, all alike."""
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """A permutation."""
+        count = observation.alive["agents"].shape[0]
+        return {"agents": jax.random.permutation(key, count).astype(jnp.float32)[:, None]}, memory
+
+
+class Balancer(Scripted):
+    """Pushes to the side to which the pole is about to fall, and gently back to the middle."""
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """The sign of a sum of place, speed, angle and turning."""
+        assert observation.state is not None
+        lean = jnp.sum(jnp.asarray(observation.state) * jnp.array([0.05, 0.1, 1.0, 0.3]))
+        return {"agents": (lean > 0).astype(jnp.float32)[None, None]}, memory
