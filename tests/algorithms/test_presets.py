@@ -7,12 +7,16 @@ import pytest
 from understudy.algorithms import ALGORITHMS, presets
 from understudy.algorithms.intents import IntentVRNN
 from understudy.algorithms.stages import Stages
+from understudy.networks.transformer import Transformer
+from understudy.types import UserError
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_every_name_makes_an_algorithm_for_demonstrations(name):
+def test_every_name_makes_an_algorithm(name):
     module, function = ALGORITHMS[name].split(":")
-    assert getattr(import_module(module), function)().needs == {"demonstrations"}
+    made = getattr(import_module(module), function)()
+    plays = name in ("ippo", "mappo", "happo", "mat", "mat-dec")
+    assert made.needs == ({"env"} if plays else {"demonstrations"})
 
 
 def test_a_name_is_a_point_in_the_space_of_arguments():
@@ -49,3 +53,27 @@ def test_published_presets_see_and_predict_positions_alone():
 def test_wirings_go_by_the_names_people_know():
     found = [presets.RNNGauss(), presets.VRNN("mixed"), presets.VRAE()]
     assert [each.title for each in found] == ["RNN-gauss", "VRNN (mixed)", "VRAE"]
+
+
+def test_arguments_reach_the_network_or_the_page():
+    made = presets.MAPPO(hidden=(7,), envs=8)
+    assert (made.network.hidden, made.network.critic, made.envs) == ((7,), "central", 8)
+    assert presets.IPPO().network.critic == "own"
+    assert presets.HAPPO().network.sharing == "independent"
+    assert presets.MATDec(width=32).network == Transformer(width=32, decoder="independent")
+
+
+@pytest.mark.parametrize("task", presets.PUBLISHED_MAT)
+def test_published_transformers_clip_every_part_of_an_action(task):
+    assert presets.published_mat(task).ratio == "part"
+
+
+@pytest.mark.parametrize("task", presets.PUBLISHED_HAPPO)
+def test_published_actors_are_normalised_and_their_own(task):
+    network = presets.published_happo(task).network
+    assert (network.sharing, network.normalise, network.std) == ("independent", True, "sigmoid")
+
+
+def test_an_unknown_task_is_told_what_there_is():
+    with pytest.raises(UserError, match="halfcheetah"):
+        presets.published_happo("chess")

@@ -5,5 +5,10 @@ ALGORITHMS = {
     "vrnn": "understudy.algorithms.presets:VRNN",
     "vrae": "understudy.algorithms.presets:VRAE",
     "intent-vrnn": "understudy.algorithms.presets:IntentVRNN",
+    "ippo": "understudy.algorithms.presets:IPPO",
+    "mappo": "understudy.algorithms.presets:MAPPO",
+    "happo": "understudy.algorithms.presets:HAPPO",
+    "mat": "understudy.algorithms.presets:MAT",
+    "mat-dec": "understudy.algorithms.presets:MATDec",
 }
 """Name on the command line -> what makes the algorithm."""

@@ -112,6 +112,8 @@ class HAPPO:
     """Own advantages, or the team's mean for everybody; alike where rewards are shared."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"env"})
+    steps: ClassVar[int] = 1_000_000
+    """Env steps, if nobody says how long to train."""
     TINY: ClassVar[dict[str, Any]] = {
         "envs": 4, "rollout": 6, "minibatches": 2, "epochs": 2
     }  # fmt: skip
@@ -181,7 +183,7 @@ class HAPPO:
         order = jax.random.permutation(jax.random.fold_in(jax.random.key(1), step), len(places))
         groups, agents = jnp.asarray(places, jnp.int32)[order].T
 
-        def turn(carry: Any, place: Any) -> tuple[Any, Metrics]:
+        def turn(carry: Any, place: Any) -> tuple[Any, Any]:
             number, agent = place
             branches = [
                 lambda carry, agent, group=group: self._agent(
@@ -227,7 +229,7 @@ class HAPPO:
             )
             return (actor, optimiser), metrics | {"gradient_norm": norm}
 
-        def epoch(carry: Any, number: Any) -> tuple[Any, Metrics]:
+        def epoch(carry: Any, number: Any) -> tuple[Any, Any]:
             cuts = cut(rows, step, number, count=self.minibatches, recurrent=params.recurrent)
             return jax.lax.scan(minibatch, carry, cuts)
 

@@ -96,6 +96,8 @@ class PPO:
     """Own advantages, or the team's mean for everybody."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"env"})
+    steps: ClassVar[int] = 1_000_000
+    """Env steps, if nobody says how long to train."""
     TINY: ClassVar[dict[str, Any]] = {
         "envs": 4, "rollout": 6, "minibatches": 2, "epochs": 2
     }  # fmt: skip
@@ -118,7 +120,7 @@ class PPO:
         seen = {name: moments.start() for name in spec.names} if self.value_scaling else None
         return State(params, descent.start(params), seen)
 
-    def loss(self, params: Network, rows: Experience) -> tuple[Float[Array, ""], Metrics]:
+    def loss(self, params: Any, rows: Experience) -> tuple[Float[Array, ""], Metrics]:
         """Losses of actors and critics over one minibatch, summed over groups."""
         found = params.evaluate(rows)
         total, parts = jnp.zeros(()), []
@@ -166,7 +168,7 @@ class PPO:
             )  # fmt: skip
             return (params, optimiser), {**metrics, "loss": loss, "gradient_norm": norm}
 
-        def epoch(carry: Any, number: Any) -> tuple[Any, Metrics]:
+        def epoch(carry: Any, number: Any) -> tuple[Any, Any]:
             cuts = cut(
                 experience, step, number, count=self.minibatches, recurrent=network.recurrent
             )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from understudy.algorithms import intents
+from understudy.algorithms import happo, intents, ppo
 from understudy.algorithms.recurrent import RecurrentGenerator
 from understudy.algorithms.stages import Stages
+from understudy.networks.actor_critic import ActorCritic
 from understudy.networks.team import Sharing
+from understudy.networks.transformer import Transformer
+from understudy.types import require
 
 PUBLISHED = {"velocity": False, "output": "position", "learning_rate": 1e-4, "burn_in": "prior"}
 """Inputs, targets, step size and burn-in of the published programs."""
@@ -77,3 +81,121 @@ def published_intent_vrnn(**arguments: Any) -> Stages | intents.IntentVRNN:
     """The published basketball model with intents: 4,372,190 weights, five agents, 90 intents."""
     sizes = {"latent_size": 16, "width": 200, "rnn": 200, "intent_rnn": 200, "aware": False}
     return IntentVRNN(**{**PUBLISHED, **sizes, **arguments})
+
+
+def IPPO(**arguments: Any) -> ppo.PPO:
+    """Independent PPO: every critic reads what its own agent observes.
+
+    Args:
+        arguments: fields of `ppo.PPO`, or of the `ActorCritic` it learns.
+    """
+    return _over(ppo.PPO, ActorCritic(critic="own"), arguments)
+
+
+def MAPPO(**arguments: Any) -> ppo.PPO:
+    """Multi-agent PPO: critics also read the state of the game.
+
+    Args:
+        arguments: fields of `ppo.PPO`, or of the `ActorCritic` it learns.
+    """
+    return _over(ppo.PPO, ActorCritic(critic="central"), arguments)
+
+
+def HAPPO(**arguments: Any) -> happo.HAPPO:
+    """Heterogeneous-agent PPO: actors of their own, improved one after the other.
+
+    Args:
+        arguments: fields of `happo.HAPPO`, or of the `ActorCritic` it learns.
+    """
+    return _over(happo.HAPPO, ActorCritic(sharing="independent"), arguments)
+
+
+def MAT(**arguments: Any) -> ppo.PPO:
+    """The multi-agent transformer: agents act in turn, each knowing the actions before its own.
+
+    Args:
+        arguments: fields of `ppo.PPO`, or of the `Transformer` it learns.
+    """
+    return _over(ppo.PPO, Transformer(), {"ratio": "part", **arguments})
+
+
+def MATDec(**arguments: Any) -> ppo.PPO:
+    """The multi-agent transformer as critic of agents that act on what they observe.
+
+    Args:
+        arguments: fields of `ppo.PPO`, or of the `Transformer` it learns.
+    """
+    return MAT(**{"decoder": "independent", **arguments})
+
+
+def _over(page: Any, network: Any, arguments: dict[str, Any]) -> Any:
+    """`page` learning `network`; arguments that are fields of the network change the network."""
+    names = {field.name for field in dataclasses.fields(network)}
+    inside = {name: value for name, value in arguments.items() if name in names}
+    outside = {name: value for name, value in arguments.items() if name not in names}
+    return page(**{"network": dataclasses.replace(network, **inside), **outside})
+
+
+PUBLISHED_MAT: dict[str, dict[str, Any]] = {
+    "smac": {"learning_rate": 5e-4, "envs": 32, "rollout": 100, "minibatches": 1, "epochs": 15,
+             "clip": 0.05, "entropy": 0.01, "discount": 0.99, "gradient_clip": 10.0},
+    "football": {"learning_rate": 5e-4, "envs": 20, "rollout": 200, "minibatches": 1, "epochs": 10,
+                 "clip": 0.05, "entropy": 0.01, "discount": 0.99, "gradient_clip": 0.5},
+    "mujoco": {"learning_rate": 5e-5, "envs": 40, "rollout": 100, "minibatches": 40, "epochs": 10,
+               "clip": 0.05, "entropy": 0.001, "discount": 0.99, "gradient_clip": 0.5},
+    "hands": {"learning_rate": 5e-5, "envs": 80, "rollout": 75, "minibatches": 1, "epochs": 5,
+              "clip": 0.2, "entropy": 0.001, "discount": 0.96, "gradient_clip": 0.5},
+    "particles": {"learning_rate": 7e-4, "envs": 128, "rollout": 25, "minibatches": 1,
+                  "epochs": 10, "clip": 0.05, "entropy": 0.01, "discount": 0.99,
+                  "gradient_clip": 10.0},
+}  # fmt: skip
+"""Published configurations of MAT by kind of task."""
+
+PUBLISHED_HAPPO: dict[str, dict[str, Any]] = {
+    "3s5z": {"envs": 20, "rollout": 160, "epochs": 5, "clip": 0.2, "discount": 0.99},
+    "6h_vs_8z": {"envs": 20, "rollout": 160, "epochs": 10, "clip": 0.05, "minibatches": 2,
+                 "discount": 0.95},
+    "mmm2": {"envs": 20, "rollout": 160, "epochs": 5, "clip": 0.2, "discount": 0.95},
+    "football": {"envs": 50, "rollout": 200, "epochs": 15, "clip": 0.2, "minibatches": 2},
+    "hands": {"envs": 256, "rollout": 75, "epochs": 5, "clip": 0.2, "discount": 0.95},
+    "halfcheetah": {"envs": 20, "rollout": 200, "epochs": 15, "clip": 0.05},
+    "particles": {"envs": 20, "rollout": 200, "epochs": 5, "clip": 0.2},
+}  # fmt: skip
+"""Published configurations of HAPPO by task."""
+
+PUBLISHED_HAPPO_NETWORK: dict[str, dict[str, Any]] = {
+    "3s5z": {"hidden": (64, 64, 64), "recurrent": 64},
+    "6h_vs_8z": {"hidden": (64, 64, 64), "recurrent": 64},
+    "mmm2": {"hidden": (64, 64, 64), "recurrent": 64},
+    "football": {"hidden": (64, 64)},
+    "hands": {"hidden": (256, 256, 256)},
+    "halfcheetah": {"hidden": (128, 128, 128)},
+    "particles": {"hidden": (128, 128)},
+}
+"""Its networks."""
+
+
+def published_mat(task: str, **arguments: Any) -> ppo.PPO:
+    """MAT as published for a kind of task of `PUBLISHED_MAT`."""
+    network = Transformer(identity=False, std_start=0.0 if task == "hands" else 1.0)
+    given = {"network": network, "ratio": "part", "value_weight": 1.0, "value_keep": 0.99999}
+    return ppo.PPO(**{**given, **_known(PUBLISHED_MAT, task), **arguments})
+
+
+def published_happo(task: str, **arguments: Any) -> happo.HAPPO:
+    """HAPPO as published for a task of `PUBLISHED_HAPPO`."""
+    network = ActorCritic(
+        sharing="independent",
+        activation="relu",
+        normalise=True,
+        std="sigmoid",
+        std_start=1.0,
+        **_known(PUBLISHED_HAPPO_NETWORK, task),
+    )
+    given = {"network": network, "value_keep": 0.99999}
+    return happo.HAPPO(**{**given, **_known(PUBLISHED_HAPPO, task), **arguments})
+
+
+def _known(table: dict[str, dict[str, Any]], task: str) -> dict[str, Any]:
+    require(task in table, f"expected one of the tasks {sorted(table)}, found {task!r}")
+    return table[task]

@@ -93,9 +93,10 @@ class ActionDistribution(eqx.Module):
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous dimension, nats."""
         parts = [
-            (jax.nn.log_softmax(logits) * jax.nn.one_hot(action[..., i], logits.shape[-1])).sum(
-                -1, keepdims=True
-            )
+            (
+                jax.nn.log_softmax(logits)
+                * jax.nn.one_hot(action[..., i].astype(jnp.int32), logits.shape[-1])
+            ).sum(-1, keepdims=True)
             for i, logits in enumerate(self._sections(self.logits))
         ]
         if self.spec.low:
@@ -116,7 +117,7 @@ class ActionDistribution(eqx.Module):
             logs = jax.nn.log_softmax(logits)
             parts.append(-(jnp.exp(logs) * logs).sum(-1, keepdims=True))
         if self.spec.low:
-            entropy = latent.gaussian_entropy(self.std) + self._row(np.log(_half(self.spec)))
+            entropy = latent.gaussian_entropy(self.std) + self._row(np.log(_scale(self.spec)[1]))
             if self.squash:
                 entropy = entropy + self._expected_slope()
             parts.append(entropy)
@@ -148,13 +149,14 @@ class ActionDistribution(eqx.Module):
         if not self.spec.low:
             return jnp.concatenate(chosen, -1)
         value = jnp.tanh(value) if self.squash else value
-        value = self._row(_middle(self.spec)) + self._row(_half(self.spec)) * value
+        middle, half = _scale(self.spec)
+        value = self._row(middle) + self._row(half) * value
         value = jnp.clip(value, self._row(self.spec.low), self._row(self.spec.high))
         return jnp.concatenate([*chosen, value], -1)
 
     def _continuous(self, action: Array) -> Array:
-        half = self._row(_half(self.spec))
-        value = (action - self._row(_middle(self.spec))) / half
+        middle, half = (self._row(numbers) for numbers in _scale(self.spec))
+        value = (action - middle) / half
         if self.squash:
             value = jnp.clip(value, -INSIDE, INSIDE)
             before = jnp.arctanh(value)
@@ -184,17 +186,9 @@ class ActionDistribution(eqx.Module):
         return row.reshape((1,) * (self.mean.ndim - 1) + (-1,))
 
 
-def _bounded(spec: ActionSpec) -> np.ndarray:
-    return np.isfinite(spec.low) & np.isfinite(spec.high)
-
-
-def _half(spec: ActionSpec) -> np.ndarray:
-    """Half the range of each dimension; 1 without two bounds."""
-    low, high = np.asarray(spec.low), np.asarray(spec.high)
-    return np.where(_bounded(spec), (high - low) / 2, 1.0)
-
-
-def _middle(spec: ActionSpec) -> np.ndarray:
-    """Middle of the range of each dimension; 0 without two bounds."""
-    low, high = np.asarray(spec.low), np.asarray(spec.high)
-    return np.where(_bounded(spec), (high + low) / 2, 0.0)
+def _scale(spec: ActionSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half the range of each dimension; 0 and 1 without two bounds."""
+    low, high = np.asarray(spec.low, np.float64), np.asarray(spec.high, np.float64)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    return (high + low) / 2, (high - low) / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -49,6 +49,7 @@ class Evaluated:
     """``{group: [time, envs, agents]}``, as the network puts it out."""
 
 
+@runtime_checkable
 class Rows(Protocol):
     """Rows that were acted in: a `types.Rollout`, or a part of one."""
 
@@ -73,6 +74,7 @@ class Rows(Protocol):
         ...
 
 
+@runtime_checkable
 class Network(Protocol):
     """Weights that a policy optimiser can use; see `ActorsAndCritics` for what each does."""
 

@@ -37,7 +37,9 @@ def drawn(network: T, key: Key[Array, ""]) -> T:
     return jax.tree.unflatten(structure, leaves)
 
 
-def orthogonal(network: T, key: Key[Array, ""], *, gain: float | Callable[[str], float]) -> T:
+def orthogonal(
+    network: T, key: Key[Array, ""], *, gain: float | Float[Array, ""] | Callable[[str], float]
+) -> T:
     """Draw the weights of every linear map of a network orthogonal, its biases 0.
 
     Args:

@@ -140,7 +140,12 @@ class Players(eqx.Module):
 
 
 def drawn(
-    player: Player, agents: int, key: Key[Array, ""], *, shared: bool, gain: float
+    player: Player,
+    agents: int,
+    key: Key[Array, ""],
+    *,
+    shared: bool,
+    gain: float | Float[Array, ""],
 ) -> Players:
     """Orthogonal weights, for all agents alike or for each its own.
 

@@ -42,7 +42,9 @@ def part(
 def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array, "*lead numbers"]:
     """An action as numbers a network can read: choices one-hot, the rest as it is."""
     count = len(spec.sections)
-    hots = [jax.nn.one_hot(action[..., i], n) for i, n in enumerate(spec.sections)]
+    hots = [
+        jax.nn.one_hot(action[..., i].astype(jnp.int32), n) for i, n in enumerate(spec.sections)
+    ]
     return jnp.concatenate([*hots, action[..., count:]], -1)
 
 

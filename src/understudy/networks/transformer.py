@@ -28,7 +28,7 @@ from understudy import tree
 from understudy.networks import tokens
 from understudy.networks.actions import ActionDistribution
 from understudy.networks.actor_critic import Evaluated, Rows, Std, action_of, positive
-from understudy.networks.attention import Attention
+from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head
 from understudy.networks.mlp import LayerNorm, Linear, orthogonal
 from understudy.types import (
     Actions,
@@ -101,92 +101,6 @@ class Transformer:
         return _drawn(team, key)
 
 
-class Embedding(eqx.Module):
-    """Layer normalisation, a linear map, GELU."""
-
-    norm: LayerNorm
-    wide: Linear
-
-    def __init__(self, inputs: int, width: int):
-        self.norm, self.wide = LayerNorm(inputs), Linear(inputs, width)
-
-    def __call__(self, x: Array) -> Array:
-        """Any leading axes."""
-        return jax.nn.gelu(self.wide(self.norm(x)))
-
-
-class Head(eqx.Module):
-    """A hidden layer with GELU and normalisation, and a linear map."""
-
-    wide: Linear
-    norm: LayerNorm
-    out: Linear
-
-    def __init__(self, width: int, outputs: int):
-        self.wide, self.norm = Linear(width, width), LayerNorm(width)
-        self.out = Linear(width, outputs)
-
-    def __call__(self, x: Array) -> Array:
-        """Any leading axes."""
-        return self.out(self.norm(jax.nn.gelu(self.wide(x))))
-
-
-class Mixer(eqx.Module):
-    """The perceptron of a block."""
-
-    wide: Linear
-    out: Linear
-
-    def __init__(self, width: int):
-        self.wide, self.out = Linear(width, width), Linear(width, width)
-
-    def __call__(self, x: Array) -> Array:
-        """Any leading axes."""
-        return self.out(jax.nn.gelu(self.wide(x)))
-
-
-class EncoderBlock(eqx.Module):
-    """Attention over all tokens, then a perceptron; each added and normalised."""
-
-    attention: Attention
-    mixer: Mixer
-    norms: tuple[LayerNorm, LayerNorm]
-
-    def __init__(self, width: int, heads: int):
-        self.attention, self.mixer = Attention(width, heads), Mixer(width)
-        self.norms = (LayerNorm(width), LayerNorm(width))
-
-    def __call__(self, x: Array, mask: Array) -> Array:
-        """Tokens ``[*lead, tokens, width]``."""
-        x = self.norms[0](x + self.attention(x, x, mask))
-        return self.norms[1](x + self.mixer(x))
-
-
-class DecoderBlock(eqx.Module):
-    """Attention over the actions before, asked by themselves and then by representations ô."""
-
-    own: Attention
-    cross: Attention
-    mixer: Mixer
-    norms: tuple[LayerNorm, LayerNorm, LayerNorm]
-
-    def __init__(self, width: int, heads: int):
-        self.own, self.cross = Attention(width, heads), Attention(width, heads)
-        self.mixer = Mixer(width)
-        self.norms = (LayerNorm(width), LayerNorm(width), LayerNorm(width))
-
-    def __call__(
-        self, x: Array, seen: Array, mask: Array, kept: tuple[Array, Array] | None, at: Any
-    ) -> tuple[Array, tuple[Array, Array] | None]:
-        """Actions x and representations ``[*lead, tokens, width]``; one token `at` if kept."""
-        keys, kept_own = _keep(self.own.keys(x), kept, 0, at)
-        x = self.norms[0](x + self.own.attend(x, keys, mask))
-        keys, kept_cross = _keep(self.cross.keys(x), kept, 1, at)
-        x = self.norms[1](seen + self.cross.attend(seen, keys, mask))
-        both = None if kept_own is None or kept_cross is None else (kept_own, kept_cross)
-        return self.norms[2](x + self.mixer(x)), both
-
-
 class TransformerTeam(eqx.Module):
     """Weights of a multi-agent transformer."""
 
@@ -224,24 +138,33 @@ class TransformerTeam(eqx.Module):
         self, observation: Observation, memory: Memory, key: Key[Array, ""], mode: Mode
     ) -> tuple[Actions, Memory]:
         """One joint action, agent after agent."""
+        return self.decode(observation, key, mode)[0], memory
+
+    def decode(
+        self, observation: Observation, key: Key[Array, ""], mode: Mode
+    ) -> tuple[Actions, dict[str, Float[Array, "agents parts"]]]:
+        """One joint action, agent after agent, and how likely each part of it was."""
         actions: dict[str, Any] = {}
+        log_probs: dict[str, Any] = {}
         keys = [jax.random.fold_in(key, number) for number in range(len(self.spec.groups))]
         if not self.decoder:
             for group, own in zip(self.spec.groups, keys, strict=True):
                 found = self._alone(group, observation, actions)
                 actions[group.name] = found.mode() if mode == "mode" else found.sample(own)
-            return actions, memory
+                log_probs[group.name] = found.log_probs(actions[group.name])
+            return actions, log_probs
         seen, alive = self._encode(observation)
-        width, count = seen.shape[-1], seen.shape[0]
-        shape = (count, 2, width)
+        shape = (seen.shape[0], 2, seen.shape[-1])
         kept = tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in self.decoder)
         carry, first = (kept, self.start), 0
         for group, own in zip(self.spec.groups, keys, strict=True):
             agents = observation.alive[group.name].shape[0]
             turn = self._turn(group, observation, seen, alive, first, own, mode)
-            carry, actions[group.name] = jax.lax.scan(turn, carry, jnp.arange(agents))
+            carry, (actions[group.name], log_probs[group.name]) = jax.lax.scan(
+                turn, carry, jnp.arange(agents)
+            )
             first += agents
-        return actions, memory
+        return actions, log_probs
 
     def evaluate(self, rows: Rows) -> Evaluated:
         """Log-probabilities, entropies and values of rows ``[time, envs]``."""
@@ -326,7 +249,7 @@ class TransformerTeam(eqx.Module):
         mask = self._before(alive)
         legal = None if observation.legal is None else observation.legal[group.name]
 
-        def turn(carry: Any, agent: Array) -> tuple[Any, Array]:
+        def turn(carry: Any, agent: Array) -> tuple[Any, tuple[Array, Array]]:
             kept, last = carry
             at = first + agent
             x = self.norms[1](jax.nn.gelu(last))[None]
@@ -340,7 +263,7 @@ class TransformerTeam(eqx.Module):
             )
             own = jax.random.fold_in(key, agent)
             action = found.mode() if mode == "mode" else found.sample(own)
-            return (tuple(after), self._read(group, action)), action
+            return (tuple(after), self._read(group, action)), (action, found.log_probs(action))
 
         return turn
 
@@ -358,16 +281,6 @@ class TransformerTeam(eqx.Module):
         return ActionDistribution.from_head(
             head, std, action_of(group), legal=mask, squash=self.squash
         )
-
-
-def _keep(
-    keys: Array, kept: tuple[Array, Array] | None, number: int, at: Any
-) -> tuple[Array, Array | None]:
-    """Keys of all tokens: those of this one put with those kept before."""
-    if kept is None:
-        return keys, None
-    both = jax.lax.dynamic_update_slice_in_dim(kept[number], keys, at, axis=0)
-    return both, both
 
 
 def _drawn(team: TransformerTeam, key: Key[Array, ""]) -> TransformerTeam:

@@ -1,0 +1,112 @@
+"""Blocks of a transformer: embeddings, heads, and what goes on between them.
+
+Normalisation follows each sum (post-norm). Sizes and order are those of the multi-agent
+transformer (Wen et al., NeurIPS 2022).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array
+
+from understudy.networks.attention import Attention
+from understudy.networks.mlp import LayerNorm, Linear
+
+
+class Embedding(eqx.Module):
+    """Layer normalisation, a linear map, GELU."""
+
+    norm: LayerNorm
+    wide: Linear
+
+    def __init__(self, inputs: int, width: int):
+        self.norm, self.wide = LayerNorm(inputs), Linear(inputs, width)
+
+    def __call__(self, x: Array) -> Array:
+        """Any leading axes."""
+        return jax.nn.gelu(self.wide(self.norm(x)))
+
+
+class Head(eqx.Module):
+    """A hidden layer with GELU and normalisation, and a linear map."""
+
+    wide: Linear
+    norm: LayerNorm
+    out: Linear
+
+    def __init__(self, width: int, outputs: int):
+        self.wide, self.norm = Linear(width, width), LayerNorm(width)
+        self.out = Linear(width, outputs)
+
+    def __call__(self, x: Array) -> Array:
+        """Any leading axes."""
+        return self.out(self.norm(jax.nn.gelu(self.wide(x))))
+
+
+class Mixer(eqx.Module):
+    """The perceptron of a block."""
+
+    wide: Linear
+    out: Linear
+
+    def __init__(self, width: int):
+        self.wide, self.out = Linear(width, width), Linear(width, width)
+
+    def __call__(self, x: Array) -> Array:
+        """Any leading axes."""
+        return self.out(jax.nn.gelu(self.wide(x)))
+
+
+class EncoderBlock(eqx.Module):
+    """Attention over all tokens, then a perceptron; each added and normalised."""
+
+    attention: Attention
+    mixer: Mixer
+    norms: tuple[LayerNorm, LayerNorm]
+
+    def __init__(self, width: int, heads: int):
+        self.attention, self.mixer = Attention(width, heads), Mixer(width)
+        self.norms = (LayerNorm(width), LayerNorm(width))
+
+    def __call__(self, x: Array, mask: Array) -> Array:
+        """Tokens ``[*lead, tokens, width]``."""
+        x = self.norms[0](x + self.attention(x, x, mask))
+        return self.norms[1](x + self.mixer(x))
+
+
+class DecoderBlock(eqx.Module):
+    """Attention over the actions before, asked by themselves and then by representations ô."""
+
+    own: Attention
+    cross: Attention
+    mixer: Mixer
+    norms: tuple[LayerNorm, LayerNorm, LayerNorm]
+
+    def __init__(self, width: int, heads: int):
+        self.own, self.cross = Attention(width, heads), Attention(width, heads)
+        self.mixer = Mixer(width)
+        self.norms = (LayerNorm(width), LayerNorm(width), LayerNorm(width))
+
+    def __call__(
+        self, x: Array, seen: Array, mask: Array, kept: tuple[Array, Array] | None, at: Any
+    ) -> tuple[Array, tuple[Array, Array] | None]:
+        """Actions x and representations ``[*lead, tokens, width]``; one token `at` if kept."""
+        keys, kept_own = _keep(self.own.keys(x), kept, 0, at)
+        x = self.norms[0](x + self.own.attend(x, keys, mask))
+        keys, kept_cross = _keep(self.cross.keys(x), kept, 1, at)
+        x = self.norms[1](seen + self.cross.attend(seen, keys, mask))
+        both = None if kept_own is None or kept_cross is None else (kept_own, kept_cross)
+        return self.norms[2](x + self.mixer(x)), both
+
+
+def _keep(
+    keys: Array, kept: tuple[Array, Array] | None, number: int, at: Any
+) -> tuple[Array, Array | None]:
+    """Keys of all tokens: those of this one put with those kept before."""
+    if kept is None:
+        return keys, None
+    both = jax.lax.dynamic_update_slice_in_dim(kept[number], keys, at, axis=0)
+    return both, both
