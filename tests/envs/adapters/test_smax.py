@@ -171,6 +171,7 @@ def test_a_missing_package_names_its_extra(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(foreign, "import_module", missing)
+    monkeypatch.delitem(sys.modules, "jaxmarl", raising=False)
     with pytest.raises(UserError, match=r'run pip install "understudy\[smax\]"'):
         foreign.package("jaxmarl")
 
@@ -186,6 +187,7 @@ def test_what_a_package_prints_while_imported_is_not_seen(monkeypatch, capsys):
         return name
 
     monkeypatch.setattr(foreign, "import_module", noisy)
+    monkeypatch.delitem(sys.modules, "jaxmarl", raising=False)
     assert foreign.package("jaxmarl") == "jaxmarl"
     assert (sys.stdout, sys.stderr) == before
     assert capsys.readouterr() == ("", "")

@@ -31,6 +31,8 @@ def package(module: str) -> Any:
     Raises:
         UserError: when the package is not installed.
     """
+    if module in sys.modules:  # asked for at every step, so answered at once
+        return sys.modules[module]
     root = module.split(".")[0]
     with quiet():
         try:

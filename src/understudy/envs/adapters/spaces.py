@@ -34,7 +34,10 @@ def features(space: Any, value: Any) -> Float[np.ndarray, " obs"]:
     if has_mask(space):
         rest = {key: part for key, part in value.items() if key != MASK}
         value = next(iter(rest.values())) if len(rest) == 1 else rest
-    return np.asarray(package("gymnasium.spaces").flatten(_unmasked(space), value), np.float32)
+    space = _unmasked(space)
+    if type(space).__name__ == "Box":
+        return np.asarray(value, np.float32).ravel()
+    return np.asarray(package("gymnasium.spaces").flatten(space, value), np.float32)
 
 
 def has_mask(space: Any) -> bool:
@@ -94,8 +97,10 @@ def executed(
         legal: one truth value per choice; all are legal if left out.
     """
     row, count = np.array(row, np.float32), len(spec.sections)
-    row[:count] = np.clip(np.rint(row[:count]), 0, np.array(spec.sections) - 1)
-    row[count:] = np.clip(row[count:], spec.low, spec.high)
+    if count:
+        row[:count] = np.clip(np.rint(row[:count]), 0, np.array(spec.sections) - 1)
+    if spec.low:
+        row[count:] = np.clip(row[count:], spec.low, spec.high)
     if legal is not None:
         for i, end in enumerate(np.cumsum(spec.sections)):
             choices = legal[end - spec.sections[i] : end]
