@@ -141,7 +141,7 @@ def test_help_of_an_algorithm_says_what_its_fields_say(capsys):
         ("render nothing_here --out y.gif", "nothing_here"),
         ("export nothing_here --out y", "nothing_here"),
         ("generate x --demos y --out z --hold player", "--hold GROUP:SLOT"),
-        ("collect spread --expert hungarian --out y", "this version has none"),
+        ("collect chess --expert hungarian --out y", "expected one of the games"),
         ("bench nothing_here", "expected a benchmark"),
         ("quickstart spread", "boids"),
     ],

@@ -163,6 +163,7 @@ def test_transitions_are_exact_and_the_last_episode_is_cut(count, envs):
     np.testing.assert_array_equal(found.terminated[ends] | found.truncated[ends], True)
     np.testing.assert_array_equal(found.truncated[ends[:-1]], False)
     assert found.truncated.sum() + found.terminated.sum() == found.episodes
+    assert len(found.labels["success"]) == found.episodes
     left = found.state[found.starts[:-1], 0] - (found.lengths - 1)
     np.testing.assert_array_equal(left == 0, found.terminated[ends])
 

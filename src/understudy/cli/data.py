@@ -1,4 +1,4 @@
-"""``understudy data ...`` and ``understudy collect``: demonstrations in, demonstrations out."""
+"""``understudy data ...``: demonstrations in, demonstrations out."""
 
 from __future__ import annotations
 
@@ -142,29 +142,6 @@ class Split(console.Verb):
             unfinished.rename(self.out)
 
 
-@dataclasses.dataclass(frozen=True)
-class Collect(console.Verb):
-    """Let an expert play an env and save what it did."""
-
-    env: Positional[str]
-    """Name of the env."""
-    expert: str
-    """Name of an expert, or the folder of a run."""
-    out: Path
-    """Folder to write."""
-    episodes: int = 100
-    """How many episodes to play."""
-    seed: int = 0
-    """Of the initial states."""
-
-    def __call__(self) -> None:
-        """Refuse: envs to play in come from `understudy.envs.ENVS`."""
-        from understudy.envs import ENVS
-
-        there = f"one of the envs {sorted(ENVS)}" if ENVS else "an env, but this version has none"
-        raise console.UsageError(f"expected {there}, found {self.env!r}; see understudy --help")
-
-
 def _described(meta: dict[str, Any]) -> str:
     """A set in a few lines: size, groups with the range of each feature, labels."""
     low, high = meta["statistics"]["low"], meta["statistics"]["high"]
@@ -189,6 +166,9 @@ def _described(meta: dict[str, Any]) -> str:
         ("labels", ", ".join(f"{name} ({count:,})" for name, count in meta["labels"].items())),
         ("licence", meta["licence"] or "unknown"),
     ]
+    known = {n: v for n, v in meta.get("provenance", {}).items() if not isinstance(v, dict)}
+    if known:
+        lines.append(("made by", ", ".join(f"{n} {console.number(v)}" for n, v in known.items())))
     return "\n".join(f"{name:<16}{text}" for name, text in lines)
 
 

@@ -18,7 +18,6 @@ from understudy.data.demonstrations import Demonstrations
 from understudy.data.regroup import concatenate
 from understudy.data.writer import Writer
 from understudy.envs import rollout
-from understudy.envs.wrappers import bare
 from understudy.experiment import config, games
 from understudy.experiment.contenders import label
 from understudy.experiment.loops import Parts
@@ -130,7 +129,7 @@ class _Tally:
     def block(self, episodes: list[Episode]) -> Demonstrations:
         """The next episodes as a set."""
         numbers = range(self.given, self.given + len(episodes))
-        game = games.name_of(bare(self.env))
+        game = games.name_of(self.env)
         labels = {
             "episode": np.array([f"{self.policy}-{self.seed}-{n:06d}" for n in numbers]),
             "source": np.full(len(episodes), f"{game} played by {self.policy}, seed {self.seed}"),

@@ -30,8 +30,12 @@ class Episode:
     finished: bool = False
     cut: bool = False
     """It went on, but no further step is recorded."""
-    success: bool | None = None
-    """Won or solved at any step; None in a game without such a notion."""
+
+    @property
+    def success(self) -> bool | None:
+        """Won or solved at any step; None in a game without such a notion."""
+        rows = [piece["success"] for piece in self.pieces]
+        return None if rows[0] is None else any(bool(row.any()) for row in rows)
 
     @property
     def returns(self) -> np.ndarray:
@@ -96,9 +100,6 @@ class Recorder:
             f"expected games that end, found one that went on for {LONGEST:,} steps; wrap the env "
             "in wrappers.TimeLimit",
         )
-        if isinstance(rows.info, Mapping) and "success" in rows.info:
-            won = bool(rows.info["success"][first:stop, game].any())
-            episode.success = bool(episode.success) or won
         if rows.terminated[stop - 1, game] or rows.truncated[stop - 1, game]:
             last = _rows(rows.observation_next, rows)
             piece = jax.tree.map(lambda a: a[stop - 1 : stop, game].copy(), last)
@@ -124,7 +125,8 @@ class Recorder:
 
 
 def _rows(observation: Observation, rows: Rollout) -> dict[str, Any]:
-    """The fields of `Demonstrations` that lead with ``frames``; absent ones are None."""
+    """Fields of `Demonstrations` that lead with ``frames``, and success; absent ones are None."""
+    info = rows.info if isinstance(rows.info, Mapping) else {}
     return {
         "features": dict(observation.features),
         "alive": dict(observation.alive),
@@ -134,6 +136,7 @@ def _rows(observation: Observation, rows: Rollout) -> dict[str, Any]:
         "rewards": dict(rows.reward),
         "terminated": rows.terminated,
         "truncated": rows.truncated,
+        "success": info.get("success"),
     }
 
 
@@ -141,7 +144,7 @@ def _without_action(row: dict[str, Any]) -> dict[str, Any]:
     """A row nothing follows."""
     nothing = {
         name: jax.tree.map(np.zeros_like, row[name])
-        for name in ("actions", "rewards", "terminated", "truncated")
+        for name in ("actions", "rewards", "terminated", "truncated", "success")
     }
     return {**row, **nothing}
 
@@ -172,6 +175,7 @@ def demonstrations(
         fields: labels, licence and provenance.
     """
     rows = _join([piece for episode in episodes for piece in episode.pieces])
+    del rows["success"]  # a label
     frames = sum(episode.steps + 1 for episode in episodes)
     for group in spec.groups:
         alive = rows["alive"][group.name]
