@@ -166,7 +166,8 @@ def _gif(path: Path, pictures: Iterator[np.ndarray], rate: float, hold: float) -
     """One palette for all frames, no dithering: small files that do not flicker."""
     images = [Image.fromarray(picture) for picture in pictures]
     spread = [*images[:: max(1, len(images) // 4)], images[-1]]
-    montage = Image.new("RGB", (images[0].width, images[0].height * len(spread)))
+    band = max(8, images[0].height // 16)  # keeps the ink of the few words in the palette
+    montage = Image.new("RGB", (images[0].width, images[0].height * len(spread) + band), style.INK)
     for i, image in enumerate(spread):
         montage.paste(image, (0, i * images[0].height))
     palette = montage.quantize(128, dither=Image.Dither.NONE)

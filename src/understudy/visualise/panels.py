@@ -13,7 +13,6 @@ from matplotlib.patches import Rectangle
 
 from understudy.envs.scenes import THING
 from understudy.visualise import style
-from understudy.visualise.diagnostics import HEAT
 from understudy.visualise.films import Film
 
 TRAIL = 12
@@ -23,7 +22,8 @@ PAD = 4
 SMALLEST = 3.4
 """Points across the smallest disc."""
 GOOD = style.AGENTS[2]
-EARNED = LinearSegmentedColormap.from_list("earned", [style.AGENTS[1], style.PAPER, GOOD])
+HEAT = LinearSegmentedColormap.from_list("seen", ["#e8edf1", "#8fb0d0", style.AGENTS[0]])
+EARNED = LinearSegmentedColormap.from_list("earned", [style.AGENTS[1], "#eeeae3", GOOD])
 SHARES = (("sees", 0.56), ("does", 0.26), ("earns", 0.18))
 """Strips, and how much of a panel each takes."""
 
@@ -51,6 +51,11 @@ class Panel:
 
     def __init__(self, axis: Any, film: Film, episode: int) -> None:
         self.axis, self.film, self.episode = axis, film, episode
+        by_group = {name: film.earned(name) for name in film.spec.names if name in film.rewards}
+        first = next(iter(by_group.values()))
+        if all(np.allclose(first, other) for other in by_group.values()):
+            by_group = {"return": first}
+        self.earned = {name: earned[episode] for name, earned in by_group.items()}
         axis.set_xticks([])
         axis.set_yticks([])
         axis.grid(False)
@@ -77,10 +82,8 @@ class Panel:
     def head(self, row: int) -> None:
         """Say what was earned until `row`, and whether that is a success or the end."""
         film, length = self.film, int(self.film.lengths[self.episode])
-        earned = {n: film.earned(n)[self.episode, min(row, length)] for n in film.rewards}
-        same = np.ptp(list(earned.values())) < 1e-6
-        shown = [f"{value:.2f}" for value in earned.values()][: 1 if same else None]
-        named = [f"{n} {v}" for n, v in zip(earned, shown)] if not same else ["return " + shown[0]]
+        now = min(row, length)
+        named = [f"{name} {earned[now]:.2f}" for name, earned in self.earned.items()]
         won = film.success is not None and bool(film.success[self.episode, :row].any())
         words = ["solved"] if won else []
         words += [f"ended at {length}"] if row > length else []
