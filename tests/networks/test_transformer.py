@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from contracts.envs import MOVE
-from understudy.networks.actor_critic import ActedRows
 from understudy.networks.mlp import orthogonal
+from understudy.networks.policy import ActedRows
 from understudy.networks.transformer import Transformer
 from understudy.types import ActionSpec, Group, Observation, Spec, UserError
 

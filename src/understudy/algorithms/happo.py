@@ -28,8 +28,9 @@ from understudy import tree
 from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
 from understudy.networks import descent
-from understudy.networks.actor_critic import ActorCritic, ActorsAndCritics, NetworkPolicy
+from understudy.networks.actor_critic import ActorCritic, ActorsAndCritics
 from understudy.networks.experience import Advantage, Experience, cut, look_back
+from understudy.networks.policy import NetworkPolicy
 from understudy.types import (
     Batch,
     Group,

@@ -29,8 +29,9 @@ from jaxtyping import Array, Float, Int, Key
 from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
 from understudy.networks import descent
-from understudy.networks.actor_critic import ActorCritic, Network, NetworkPolicy
+from understudy.networks.actor_critic import ActorCritic
 from understudy.networks.experience import Advantage, Experience, cut, look_back
+from understudy.networks.policy import Network, NetworkPolicy
 from understudy.types import (
     Batch,
     Metrics,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -25,12 +25,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from understudy.functional import latent
-from understudy.types import ActionSpec, require
+from understudy.types import ActionSpec, Group, UserError, require
 
 ILLEGAL = -1e10
 """Logit of a choice that must not be made."""
 INSIDE = 1.0 - 1e-6
 """Squashed actions are read as at most this far from the middle."""
+
+
+Std = Literal["exp", "sigmoid"]
+"""Standard deviation from a free number x: ``exp(x)``, or ``½ σ(x)`` as in HARL and MAT."""
 
 
 class ActionDistribution(eqx.Module):
@@ -184,6 +188,22 @@ class ActionDistribution(eqx.Module):
     def _row(self, values: Any) -> Array:
         row = jnp.asarray(np.asarray(values, np.float32))
         return row.reshape((1,) * (self.mean.ndim - 1) + (-1,))
+
+
+def action_of(group: Group) -> ActionSpec:
+    """What an action of a group is.
+
+    Raises:
+        UserError: for a group that does not act.
+    """
+    if group.action is None:
+        raise UserError(f"expected a group that acts, found {group.name!r} without an ActionSpec")
+    return group.action
+
+
+def positive(x: Float[Array, "*shape"], std: Std) -> Float[Array, "*shape"]:
+    """A standard deviation from a free number."""
+    return jnp.exp(x) if std == "exp" else 0.5 * jax.nn.sigmoid(x)
 
 
 def _scale(spec: ActionSpec) -> tuple[np.ndarray, np.ndarray]:

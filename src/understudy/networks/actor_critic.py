@@ -1,15 +1,13 @@
 """Actors and critics of all groups, apart from each other: what policy optimisers learn.
 
-`ActorCritic` says how they are built, `ActorsAndCritics` holds the weights. A network that policy
-optimisers can use has three functions: ``act``, ``evaluate`` (log-probabilities, entropies and
-values of rows) and ``values_next`` (of what the rows led to); `transformer` has another.
+`ActorCritic` says how they are built, `ActorsAndCritics` holds the weights.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -17,108 +15,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from understudy import tree
-from understudy.networks.actions import ActionDistribution
+from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.players import Activation, Player, Players, drawn
+from understudy.networks.policy import Evaluated, Rows
 from understudy.types import (
     Actions,
-    ActionSpec,
     Group,
     Memory,
     Mode,
     Observation,
     Spec,
-    UserError,
     hyperparameters,
-    record,
     require,
 )
-
-Std = Literal["exp", "sigmoid"]
-"""Standard deviation from a free number x: ``exp(x)``, or ``½ σ(x)`` as in HARL and MAT."""
-
-
-@record
-class Evaluated:
-    """What a network makes of rows ``[time, envs]``, per group."""
-
-    log_probs: Any
-    """``{group: [time, envs, agents, parts]}``; parts are sections, then dimensions."""
-    entropy: Any
-    """``{group: [time, envs, agents]}``."""
-    value: Any
-    """``{group: [time, envs, agents]}``, as the network puts it out."""
-
-
-@runtime_checkable
-class Rows(Protocol):
-    """Rows that were acted in: a `types.Rollout`, or a part of one."""
-
-    @property
-    def observation(self) -> Observation:
-        """What was seen."""
-        ...
-
-    @property
-    def action(self) -> Actions:
-        """What was done."""
-        ...
-
-    @property
-    def starts(self) -> Any:
-        """Where episodes begin."""
-        ...
-
-    @property
-    def memory(self) -> Memory:
-        """Before the first row."""
-        ...
-
-
-@runtime_checkable
-class Network(Protocol):
-    """Weights that a policy optimiser can use; see `ActorsAndCritics` for what each does."""
-
-    @property
-    def recurrent(self) -> bool:
-        """Rows depend on rows before."""
-        ...
-
-    @property
-    def decentralised(self) -> bool:
-        """Each agent acts on what it observes."""
-        ...
-
-    @property
-    def transfers(self) -> bool:
-        """Runs on other numbers of agents."""
-        ...
-
-    @property
-    def spec(self) -> Spec:
-        """Groups."""
-        ...
-
-    def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
-        """Before the first row."""
-        ...
-
-    def act(
-        self, observation: Observation, memory: Memory, key: Key[Array, ""], mode: Mode
-    ) -> tuple[Actions, Memory]:
-        """One joint action."""
-        ...
-
-    def evaluate(self, rows: Rows) -> Evaluated:
-        """Log-probabilities, entropies and values."""
-        ...
-
-    def log_prob(self, rows: Rows) -> tuple[Any, Any]:
-        """Log-probability and entropy per agent, without values."""
-        ...
-
-    def values_next(self, rows: Rows, following: Observation) -> Any:
-        """Values of what the rows led to."""
-        ...
 
 
 @hyperparameters
@@ -185,6 +94,10 @@ class ActorsAndCritics(eqx.Module):
     critic: str = eqx.field(static=True)
     squash: bool = eqx.field(static=True)
     std: Std = eqx.field(static=True)
+
+    def acting(self) -> ActorsAndCritics:
+        """The actors alone."""
+        return dataclasses.replace(self, critics={})
 
     @property
     def recurrent(self) -> bool:
@@ -303,66 +216,6 @@ class ActorsAndCritics(eqx.Module):
         memory = rows.memory["critics"][group.name] if self.recurrent else None
         values, memories = critic.sequence(x, rows.starts, memory)
         return values[..., 0], memories
-
-
-class NetworkPolicy(eqx.Module):
-    """A policy made of a network."""
-
-    network: Any
-    mode: Mode = eqx.field(static=True)
-    decentralised: bool = eqx.field(static=True)
-    transfers: bool = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, network: Any, mode: Mode) -> NetworkPolicy:
-        """Let `network` act; without its critics unless it explores."""
-        if mode != "explore" and isinstance(network, ActorsAndCritics):
-            network = dataclasses.replace(network, critics={})
-        return cls(network, mode, network.decentralised, network.transfers)
-
-    def memory(self, agents: Mapping[str, int]) -> Memory:
-        """Before the first row."""
-        return self.network.memory(agents, self.mode)
-
-    def act(
-        self, observation: Observation, memory: Memory, key: Key[Array, ""]
-    ) -> tuple[Actions, Memory]:
-        """One joint action."""
-        return self.network.act(observation, memory, key, self.mode)
-
-    def log_prob(
-        self, observations: Observation, actions: Actions, starts: Array, memory: Memory
-    ) -> tuple[Any, Any]:
-        """Log-probability and entropy per agent over time."""
-        seen, done, begun = jax.tree.map(lambda x: x[:, None], (observations, actions, starts))
-        rows = ActedRows(seen, done, begun, jax.tree.map(lambda x: x[None], memory))
-        return jax.tree.map(lambda leaf: leaf[:, 0], self.network.log_prob(rows))
-
-
-@record
-class ActedRows:
-    """Rows ``[time, envs]`` and the memory before them."""
-
-    observation: Observation
-    action: Actions
-    starts: Any
-    memory: Memory
-
-
-def action_of(group: Group) -> ActionSpec:
-    """What an action of a group is.
-
-    Raises:
-        UserError: for a group that does not act.
-    """
-    if group.action is None:
-        raise UserError(f"expected a group that acts, found {group.name!r} without an ActionSpec")
-    return group.action
-
-
-def positive(x: Float[Array, "*shape"], std: Std) -> Float[Array, "*shape"]:
-    """A standard deviation from a free number."""
-    return jnp.exp(x) if std == "exp" else 0.5 * jax.nn.sigmoid(x)
 
 
 def critic_inputs(spec: Spec, group: Group, critic: str, shared: bool) -> int:

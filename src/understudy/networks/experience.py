@@ -13,7 +13,7 @@ from understudy.functional import moments
 from understudy.functional.losses import mean_where, standardise
 from understudy.functional.moments import Moments
 from understudy.functional.returns import gae
-from understudy.networks.actor_critic import Network
+from understudy.networks.policy import Network
 from understudy.types import (
     Actions,
     Memory,

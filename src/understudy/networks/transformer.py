@@ -26,10 +26,10 @@ from jaxtyping import Array, Bool, Float, Key
 
 from understudy import tree
 from understudy.networks import tokens
-from understudy.networks.actions import ActionDistribution
-from understudy.networks.actor_critic import Evaluated, Rows, Std, action_of, positive
+from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head
 from understudy.networks.mlp import LayerNorm, Linear, orthogonal
+from understudy.networks.policy import Evaluated, Rows
 from understudy.types import (
     Actions,
     Group,
@@ -119,6 +119,10 @@ class TransformerTeam(eqx.Module):
     squash: bool = eqx.field(static=True)
     std: Std = eqx.field(static=True)
     recurrent: bool = eqx.field(static=True, default=False)
+
+    def acting(self) -> TransformerTeam:
+        """Itself: acting needs the encoder."""
+        return self
 
     @property
     def decentralised(self) -> bool:

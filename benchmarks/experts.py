@@ -1,0 +1,232 @@
+"""Train experts with every policy optimiser: spread, SMAX 3m and HalfCheetah 6x1, five seeds each.
+
+    python benchmarks/experts.py --game spread --runs runs
+    python benchmarks/experts.py --game smax --runs runs
+    python benchmarks/experts.py --game halfcheetah --runs runs --minutes 60
+
+Seeds of one optimiser train in one program. A run that exists is not trained again, one that was
+stopped goes on. Rows hold the wall-clock time of training, compiling included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import understudy as us
+from results import command, summary, table, target, write
+from understudy.experiment.train import TrainOptions, resume
+from understudy.experiment.train import train as train_anew
+
+SEEDS = 5
+GAMES: dict[str, dict[str, Any]] = {
+    "spread": {
+        "env": "spread",
+        "steps": 10_000_000,
+        "algorithms": {
+            "MAPPO": us.MAPPO(envs=64, rollout=100),
+            "HAPPO": us.HAPPO(envs=64, rollout=100),
+            "MAT": us.MAT(envs=64, rollout=100),
+        },
+    },
+    "smax": {
+        "env": "smax:map=3m",
+        "steps": 1_000_000,
+        "algorithms": {
+            "MAPPO": us.MAPPO(envs=32, rollout=64),
+            "HAPPO": us.HAPPO(envs=32, rollout=64),
+            "MAT": us.MAT(envs=32, rollout=64),
+        },
+    },
+    "halfcheetah": {
+        "env": "halfcheetah-6x1",
+        "steps": 10_000_000,
+        "algorithms": {"MAPPO": us.MAPPO(rollout=256, critic="own")},
+    },
+}
+"""What is trained where, for how many env steps a seed."""
+
+
+def trained(game: str, name: str, folder: Path, **changes: Any) -> Any:
+    """The finished run of one optimiser, trained now if it is not there."""
+    plan = {**GAMES[game], **changes}
+    out = folder / f"{game}-{name.lower()}"
+    if (out / "config.json").exists():
+        return resume(out, env=made(plan))
+    options = TrainOptions(checkpoint_every=None)
+    return train_anew(
+        plan["algorithms"][name], env=made(plan), steps=plan["steps"], seeds=SEEDS, out=out,
+        options=options, progress=say(name),
+    )  # fmt: skip
+
+
+def made(plan: dict[str, Any]) -> Any:
+    """The env of a plan; host envs with games for every seed."""
+    name = plan["env"]
+    return us.envs.make(name, envs=16 * SEEDS) if "cheetah" in name else us.envs.make(name)
+
+
+def say(name: str) -> Any:
+    """A line every so often."""
+    begun = time.monotonic()
+
+    def progress(event: dict[str, Any]) -> None:
+        if event["event"] == "checkpoint":
+            print(f"{name}: {event['step']} updates, {time.monotonic() - begun:.0f} s", flush=True)
+
+    return progress
+
+
+def seconds(run: Any) -> float:
+    """Wall-clock time of a training."""
+    return json.loads((run.folder / "timing.json").read_text())["seconds"]
+
+
+def spread(folder: Path, peer: str | None) -> None:
+    """Scores between a random policy and the Hungarian expert, at equal env steps."""
+    rows: list[dict[str, Any]] = []
+    plan = GAMES["spread"]
+    scores = {}
+    for name in plan["algorithms"]:
+        run = trained("spread", name, folder)
+        for mode in ("sample", "mode"):
+            found = us.evaluate(run, episodes=400, mode=mode)
+            rows += [row_of(name, row, run, mode) for row in own_rows(found)]
+        overall = next(row for row in found.rows if row.get("seed") == "mean")
+        scores[name] = overall["score"], overall["intervals"].get("score")
+    references = {row["model"]: row for row in found.rows if row.get("reference")}
+    rows += [
+        {
+            "optimiser": name,
+            "return": row["mean_return"],
+            "interval": row["intervals"]["mean_return"],
+        }
+        for name, row in references.items()
+    ]
+    if peer is not None:
+        rows += peer_rows(peer, plan["steps"], references)
+    best = max(scores, key=lambda name: scores[name][0])
+    finish("spread", rows, [
+        target("B1.3", f"spread N=3, best score between random and Hungarian ({best}, most likely "
+               "actions)", ">=", 0.9, scores[best][0], scores[best][1]),
+    ])  # fmt: skip
+
+
+def own_rows(found: Any) -> list[dict[str, Any]]:
+    """Rows of what was trained, without the references."""
+    return [row for row in found.rows if not row.get("reference")]
+
+
+def row_of(name: str, row: dict[str, Any], run: Any, mode: str) -> dict[str, Any]:
+    """What a table keeps of an evaluation."""
+    kept = ("seed", "execution", "score", "interquartile_mean", "mean_return", "success_rate")
+    return {
+        "optimiser": name,
+        "mode": mode,
+        **{key: row[key] for key in kept if row.get(key) is not None},
+        "interval": row.get("intervals", {}),
+        "env_steps": GAMES[run.folder.name.split("-")[0]]["steps"],
+        "minutes": round(seconds(run) / 60, 1),
+    }
+
+
+def peer_rows(python: str, steps: int, references: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JaxMARL recipe at as many env steps, five seeds."""
+    script = Path(__file__).parent / "peers" / "ippo_jaxmarl.py"
+    words = [python, str(script), "--steps", str(steps), "--seeds", str(SEEDS)]
+    answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    low, high = (references[name]["mean_return"] for name in ("random", "expert"))
+    rows = []
+    for mode, returns in answer["returns"].items():
+        mean = sum(returns) / len(returns)
+        rows.append({
+            "optimiser": "JaxMARL's IPPO recipe", "mode": mode, "mean_return": mean,
+            "score": (mean - low) / (high - low), "env_steps": steps,
+        })  # fmt: skip
+    return rows
+
+
+def smax(folder: Path) -> None:
+    """Battles won on 3m."""
+    rows, targets = [], []
+    for name in GAMES["smax"]["algorithms"]:
+        run = trained("smax", name, folder)
+        for mode in ("sample", "mode"):
+            found = us.evaluate(run, episodes=200, mode=mode, expert=None)
+            rows += [row_of(name, row, run, mode) for row in own_rows(found)]
+        mean = next(row for row in found.rows if row.get("seed") == "mean")
+        targets.append(
+            target(f"B1.4 {name}", f"SMAX 3m, battles won by {name}, most likely actions, mean of "
+                   f"{SEEDS} seeds; {seconds(run) / 60:.0f} minutes", ">=", 0.9,
+                   mean["success_rate"], mean["intervals"].get("success_rate"))
+        )  # fmt: skip
+    finish("smax", rows, targets)
+
+
+def halfcheetah(folder: Path, minutes: float) -> None:
+    """Return over wall-clock time."""
+    out = folder / "halfcheetah-mappo"
+    begun, curve = time.monotonic(), []
+
+    class Enough(Exception):
+        pass
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            reward = event["metrics"]["reward"]
+            returns = [1000 * value for value in reward]
+            mean = sum(returns) / len(returns)
+            curve.append({"minutes": (time.monotonic() - begun) / 60, "update": event["step"],
+                          "return": mean, "worst": min(returns), "best": max(returns)})  # fmt: skip
+            print(f"{curve[-1]['minutes']:.1f} min: {mean:.0f}", flush=True)
+        if event["event"] == "checkpoint" and time.monotonic() - begun > 60 * minutes:
+            raise Enough
+
+    plan = GAMES["halfcheetah"]
+    try:
+        train_anew(
+            plan["algorithms"]["MAPPO"], env=made(plan), steps=10 * plan["steps"], seeds=SEEDS,
+            out=out, options=TrainOptions(log_every=5, checkpoint_every=20), progress=watch,
+        )  # fmt: skip
+    except Enough:
+        pass
+    reached = next((row["minutes"] for row in curve if row["return"] >= 2000), None)
+    thinned = curve[:: max(1, len(curve) // 60)] + curve[-1:]
+    finish("halfcheetah", thinned, [
+        target("B1.5", f"HalfCheetah 6x1, minutes to a return of 2,000 (mean of {SEEDS} seeds that "
+               f"train side by side, reward of a rollout times 1,000); best after {minutes:g} "
+               f"minutes: {max(row['return'] for row in curve):.0f}", "<=", minutes, reached),
+    ])  # fmt: skip
+
+
+def finish(game: str, rows: list[dict[str, Any]], targets: list[dict[str, Any]]) -> None:
+    """Write and print."""
+    write("experts", command=command(), seeds=range(SEEDS), rows=rows, targets=targets,
+          part=f"experts {game}")  # fmt: skip
+    print(table(rows))
+    print(summary(targets))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--game", choices=tuple(GAMES), required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--peer", default=sys.executable, help="python with jaxmarl; '' for none")
+    options = parser.parse_args()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    if options.game == "spread":
+        spread(options.runs, options.peer or None)
+    elif options.game == "smax":
+        smax(options.runs)
+    else:
+        halfcheetah(options.runs, options.minutes)
+
+
+if __name__ == "__main__":
+    main()
