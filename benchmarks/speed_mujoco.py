@@ -10,7 +10,7 @@ checksum; a figure is the median of the rounds. Three loops are measured:
 - `loop`: the same games through our host env (stacked observations, global state);
 - `rollout`: our robots, all at once in MuJoCo's threads.
 
-`physics` is the call into MuJoCo alone, `ours / physics` the share of a step spent in it.
+`physics` is the call into MuJoCo alone, which bounds `rollout`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class MaMuJoCo:
             scalar, self.scenario, self.agent_conf, self.agent_obsk, self.agent_ids
         )
         if self.engine == "rollout":
-            threads = self.workers or len(os.sched_getaffinity(0))
+            threads = self.workers or os.cpu_count() or 1
             return Robots(make(), self.scenario, envs=self.envs, threads=threads)
         return Batched(make, envs=self.envs, by=self.engine, workers=self.workers)
 

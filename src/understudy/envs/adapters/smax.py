@@ -4,8 +4,8 @@ Allies fight the units of a map; the enemy is played by JaxMARL's heuristic. SMA
 units, dynamics and rewards differ, so only win rates within SMAX compare.
 
 Source: Rutherford et al., JaxMARL (2024), ``HeuristicEnemySMAX``; the game is theirs, called
-through its ``step_env``. The enemy's observations are kept from the step that made them rather
-than made again.
+through its steps that do not reset. The enemy's observations and the legal choices are kept from
+the step that made them rather than made again.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class SmaxState:
     enemy: dict[str, Array]
     """Memory of the enemy's heuristic."""
     enemy_sees: Float[Array, "enemies obs"]
+    legal: Bool[Array, "agents choices"]
 
 
 @hyperparameters
@@ -98,7 +99,7 @@ class Smax:
     ) -> tuple[SmaxState, Step]:
         """Fight for half a second."""
         game, before = self.game, package("jaxmarl.environments.smax.smax_env").State(**state.units)
-        done = self._executed(before, action)
+        done = self._executed(state.legal, action)
         own_key, enemy_key = jax.random.split(key)
         answer, enemy = _heuristic(self.map, self.horizon, 1)(
             jax.random.split(enemy_key, game.num_enemies), state.enemy, state.enemy_sees
@@ -140,10 +141,10 @@ class Smax:
             middle.max(),
         )
 
-    def _executed(self, units: Any, action: Actions) -> dict[str, Any]:
+    def _executed(self, legal: Bool[Array, "agents choices"], action: Actions) -> dict[str, Any]:
         """Existing choices that are legal; the others become a stop."""
         asked = executed(self.spec, action)["agents"]
-        legal = jnp.take_along_axis(self._legal(units), asked.astype(jnp.int32), 1)
+        legal = jnp.take_along_axis(legal, asked.astype(jnp.int32), 1)
         return {"agents": jnp.where(legal, asked, float(STOP))}
 
     def _legal(self, units: Any) -> Bool[Array, "agents choices"]:
@@ -154,16 +155,17 @@ class Smax:
     def _observe(
         self, units: Any, seen: Mapping[str, Any], enemy: dict[str, Any]
     ) -> tuple[SmaxState, Observation]:
-        game = self.game
+        game, legal = self.game, self._legal(units)
         everybody = jnp.stack([seen[name] for name in game.agents]).astype(jnp.float32)
         observation = Observation(
             {"agents": everybody[: game.num_allies]},
             {"agents": units.unit_alive[: game.num_allies]},
-            {"agents": self._legal(units)},
+            {"agents": legal},
             seen["world_state"].astype(jnp.float32),
         )
         plain = _plain({f.name: getattr(units, f.name) for f in dataclasses.fields(units)})
-        return SmaxState(plain, _plain(enemy), everybody[game.num_allies :]), observation
+        kept = SmaxState(plain, _plain(enemy), everybody[game.num_allies :], legal)
+        return kept, observation
 
 
 class Heuristic(eqx.Module):
