@@ -102,14 +102,15 @@ def contact(
         there: positions.
         touch: distance at which two discs touch; ``-inf`` where they pass through each other.
     """
-    apart = here[:, None] - there[None]
-    squared = jnp.square(apart[:, :, 0]) + jnp.square(apart[:, :, 1])
+    # one axis of the plane at a time: compilers then merge each sum with what it adds up
+    apart = [here[:, None, axis] - there[None, :, axis] for axis in (0, 1)]
+    squared = jnp.square(apart[0]) + jnp.square(apart[1])
     solid = along(touch > 0, squared.ndim) & (squared > 0.0)
     distance = jnp.sqrt(jnp.where(solid, squared, 1.0))
     depth = along(np.maximum(touch, 0.0), squared.ndim).astype(squared.dtype) - distance
     depth = jax.nn.softplus(depth / CONTACT_MARGIN) * CONTACT_MARGIN
-    strength = CONTACT_FORCE * depth / distance
-    return add(apart * jnp.where(solid, strength, 0.0)[:, :, None], 1)
+    strength = jnp.where(solid, CONTACT_FORCE * depth / distance, 0.0)
+    return jnp.stack([add(strength * away, 1) for away in apart], 1)
 
 
 def move(
@@ -174,20 +175,41 @@ def without_self(
 
 
 def nearest(
-    distance: Float[Array, "agents others *envs"],
-    values: Float[Array, "agents others k *envs"],
+    here: Float[Array, "agents 2 *envs"],
+    there: Float[Array, "others 2 *envs"],
     count: int,
+    *,
+    itself: bool,
+) -> Int[Array, "agents count *envs"]:
+    """Numbers of the `count` others at the least L1 distance, nearest first; -1 where they end.
+
+    Args:
+        here: from whose positions.
+        there: to whose.
+        count: how many.
+        itself: `here` and `there` are the same, and nobody is near itself.
+    """
+    apart = jnp.abs(between(here, there))
+    reach = apart[:, :, 0] + apart[:, :, 1]
+    total = reach.shape[1]
+    order = along(np.arange(total, dtype=np.int32), reach.ndim - 1)[None]
+    if itself:
+        reach = jnp.where(along(np.eye(total, dtype=bool), reach.ndim), jnp.inf, reach)
+    found = []
+    for _ in range(min(count, total - itself)):
+        first = jnp.where(reach == least(reach, 1)[:, None], order, total)
+        found.append(least(first, 1)[:, None])
+        reach = jnp.where(order == found[-1], jnp.inf, reach)
+    missing = (here.shape[0], count - len(found), *reach.shape[2:])
+    return jnp.concatenate([*found, jnp.full(missing, -1, jnp.int32)], 1)
+
+
+def pick(
+    values: Float[Array, "others k *envs"], numbers: Int[Array, "agents count *envs"]
 ) -> Float[Array, "agents count k *envs"]:
-    """The values of the `count` others at the least distance, nearest first; 0 where they end."""
-    agents, others = distance.shape[:2]
-    found = [jnp.zeros((agents, 0, *values.shape[2:]), values.dtype)]
-    for _ in range(min(count, others)):
-        here = one_hot(jnp.argmin(distance, 1), others, 1)
-        found.append(jnp.sum(jnp.where(here[:, :, None], values, 0.0), 1, keepdims=True))
-        distance = jnp.where(here, jnp.inf, distance)
-    missing = max(0, count - others)
-    found.append(jnp.zeros((agents, missing, *values.shape[2:]), values.dtype))
-    return jnp.concatenate(found, 1)
+    """The values of those numbers."""
+    at = jnp.maximum(numbers, 0)[:, :, None]
+    return jnp.take_along_axis(values[None], at, 1)
 
 
 def add(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
@@ -205,7 +227,7 @@ def joined(*parts: Float[Array, "_ 2 *envs"]) -> Float[Array, "numbers *envs"]:
     return jnp.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
 
 
-def least(values: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+def least(values: Shaped[Array, "..."], axis: int) -> Shaped[Array, "..."]:
     """Minimum along `axis`, as `add`."""
     return _fold(jnp.minimum, jnp.min, values, axis)
 

@@ -271,36 +271,45 @@ class Spread:
 # --- parts of the observation ---
 
 
-def _others(env: Spread, state: SpreadState, *extra: Array) -> Float[Array, "agents seen *envs"]:
-    """Relative positions of the others seen, each after its numbers of `extra`."""
-    apart = particles.between(state.positions, state.positions)
-    apart = -apart if env.from_others else apart
-    extra_pairs = [jnp.broadcast_to(x[None], (env.agents, *x.shape)) for x in extra]
-    values = particles.without_self(jnp.concatenate([*extra_pairs, apart], 2))
-    if env.near_agents is not None:
-        reach = jnp.abs(apart[:, :, 0]) + jnp.abs(apart[:, :, 1])
-        values = particles.nearest(particles.without_self(reach), values, env.near_agents)
-    return particles.flat(values)
+def _others(env: Spread, state: SpreadState, moving: bool) -> Float[Array, "agents seen *envs"]:
+    """Relative positions of the others seen, each after its velocity if `moving`."""
+    here = state.positions
+    if env.near_agents is None:
+        apart = particles.between(here, here)
+        parts = [jnp.broadcast_to(state.velocities[None], apart.shape)] if moving else []
+        return particles.flat(
+            particles.without_self(jnp.concatenate([*parts, _signed(env, apart)], 2))
+        )
+    numbers = particles.nearest(here, here, env.near_agents, itself=True)
+    apart = _signed(env, particles.pick(here, numbers) - here[:, None])
+    parts = [particles.pick(state.velocities, numbers)] if moving else []
+    return particles.flat(_there(numbers, jnp.concatenate([*parts, apart], 2)))
 
 
 def _landmarks(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
-    apart = particles.between(state.positions, state.landmarks)
-    apart = -apart if env.from_others else apart
-    if env.near_landmarks is not None:
-        reach = jnp.abs(apart[:, :, 0]) + jnp.abs(apart[:, :, 1])
-        apart = particles.nearest(reach, apart, env.near_landmarks)
-    return particles.flat(apart)
+    """Relative positions of the landmarks seen."""
+    here, there = state.positions, state.landmarks
+    if env.near_landmarks is None:
+        return particles.flat(_signed(env, particles.between(here, there)))
+    numbers = particles.nearest(here, there, env.near_landmarks, itself=False)
+    apart = _signed(env, particles.pick(there, numbers) - here[:, None])
+    return particles.flat(_there(numbers, apart))
 
 
 def _ids(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
-    """Numbers of the others seen."""
-    apart = particles.between(state.positions, state.positions)
-    reach = particles.without_self(jnp.abs(apart[:, :, 0]) + jnp.abs(apart[:, :, 1]))
-    numbers = np.tile(np.arange(env.agents, dtype=np.float32), (env.agents, 1))
-    numbers = particles.along(numbers, apart.ndim)
-    values = jnp.broadcast_to(numbers, (*apart.shape[:2], 1, *apart.shape[3:])).astype(apart.dtype)
-    seen = env.agents - 1 if env.near_agents is None else env.near_agents
-    return particles.flat(particles.nearest(reach, particles.without_self(values), seen))
+    """Numbers of the others seen, 0 where there are no more."""
+    here = state.positions
+    numbers = particles.nearest(here, here, _seen(env), itself=True)
+    return jnp.maximum(numbers, 0).astype(here.dtype)
+
+
+def _signed(env: Spread, apart: Array) -> Array:
+    return -apart if env.from_others else apart
+
+
+def _there(numbers: Int[Array, "agents seen *envs"], values: Array) -> Array:
+    """0 for those who are not there."""
+    return jnp.where(numbers[:, :, None] < 0, 0.0, values)
 
 
 def _seen(env: Spread) -> int:
@@ -314,10 +323,10 @@ PARTS: dict[str, tuple[Any, Any]] = {
         lambda env: 2 * (env.targets if env.near_landmarks is None else env.near_landmarks),
         _landmarks,
     ),
-    "others": (lambda env: 2 * _seen(env), _others),
+    "others": (lambda env: 2 * _seen(env), lambda env, state: _others(env, state, False)),
     "moving_others": (
         lambda env: 4 * _seen(env),
-        lambda env, state: _others(env, state, state.velocities),
+        lambda env, state: _others(env, state, True),
     ),
     "messages": (
         lambda env: WORDS * (env.agents - 1),
