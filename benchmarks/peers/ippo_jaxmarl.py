@@ -6,7 +6,9 @@ tanh layers, orthogonal (gain sqrt 2; 0.01 and 1 at the outputs), shared by all 
 sampled and values kept as it acts; whole rollout shuffled over time, envs and agents each epoch;
 advantages normalised per minibatch; values clipped like ratios; Adam (1e-5) whose rate falls
 linearly to 0; gradients clipped to a norm of 0.5; one program for all updates, seeds vmapped.
-Each agent learns from its own reward, unscaled. Its episodes have 26 steps.
+Each agent learns from its own reward, unscaled. Its episodes have 26 steps. Checked once against
+that script (commit c793d09, its own settings, jax 0.10.2): 1.09 times its env steps per second in
+processor time of one core, 1.05 to 1.13 times on two cores.
 
 One JSON object is printed, or with ``--serve`` one when warm and one per line on standard input.
 """

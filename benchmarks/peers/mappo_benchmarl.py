@@ -24,6 +24,7 @@ import warnings
 from typing import Any
 
 warnings.filterwarnings("ignore")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch  # noqa: E402
 from benchmarl.algorithms import IppoConfig, MappoConfig  # noqa: E402
