@@ -43,7 +43,8 @@ class Changed(Home):
         return after, step
 
     def step(self, state, action, key):
-        return self.change(state, action, *super().step(state, action, key))
+        after, step = super().step(state, action, key)
+        return self.change(state, action, after, step)
 
 
 class NewSpec(Home):
@@ -103,8 +104,8 @@ class WrongLanes(Home):
         place, _ = state
         if place.ndim == 1:
             return super().step(state, action, key)
-        first = jax.tree.map(lambda leaf: leaf[..., 0], (state, action))
-        found = super().step(*first, key)
+        state, action = jax.tree.map(lambda leaf: leaf[..., 0], (state, action))
+        found = super().step(state, action, key)
         return jax.tree.map(lambda leaf: jnp.stack([leaf, jnp.zeros_like(leaf)], -1), found)
 
 

@@ -90,9 +90,10 @@ class FreshRoles(Scripted):
     def act(
         self, observation: Observation, memory: Memory, key: Key[Array, ""]
     ) -> tuple[Actions, Memory]:
-        """A permutation."""
+        """A permutation: the order of as many random numbers."""
         count = observation.alive["agents"].shape[0]
-        return {"agents": jax.random.permutation(key, count).astype(jnp.float32)[:, None]}, memory
+        order = jnp.argsort(jax.random.uniform(key, (count,)))
+        return {"agents": order.astype(jnp.float32)[:, None]}, memory
 
 
 class Balancer(Scripted):
