@@ -60,6 +60,7 @@ def test_hungarian_plays_any_spread(env):
     assert found.state is not None
     assert found.provenance["success_rate"] > 0.8
     assert not quality.check(found)
+    assert found.rate == pytest.approx(10.0)  # a step is 0.1 s
     assert policy.transfers
     assert not policy.decentralised
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from understudy.data import quality
 from understudy.envs import experts
 from understudy.envs.xor import Xor
 from understudy.experiment.collect import collect
@@ -38,6 +39,7 @@ def test_only_all_agents_together_tell_an_expert_from_coins(agents):
     found: Any = collect(env, experts.xor(env), episodes=4000, envs=4000)
     played = found.actions["agents"][::2, :, 0]
     assert found.provenance["success_rate"] == 1.0
+    assert [f.level for f in quality.check(found)] == ["warning"]  # a small game repeats itself
     codes, counts = np.unique(played @ 2 ** np.arange(agents), return_counts=True)
     assert len(codes) == 2 ** (agents - 1)  # the winning joint actions, all alike
     np.testing.assert_allclose(counts / 4000, 1 / len(codes), atol=0.03)

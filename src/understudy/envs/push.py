@@ -54,6 +54,8 @@ class Push:
 
     lanes: ClassVar[bool] = True
     """Arrays may carry an axis of envs after all others; see `rollout.advance`."""
+    rate: ClassVar[float] = 1 / particles.DT
+    """Steps per second (Hz)."""
 
     @property
     def spec(self) -> Spec:

@@ -70,6 +70,8 @@ class SpeakerListener:
 
     lanes: ClassVar[bool] = True
     """Arrays may carry an axis of envs after all others; see `rollout.advance`."""
+    rate: ClassVar[float] = 1 / particles.DT
+    """Steps per second (Hz)."""
 
     @property
     def spec(self) -> Spec:

@@ -98,6 +98,8 @@ class Spread:
 
     lanes: ClassVar[bool] = True
     """Arrays may carry an axis of envs after all others; see `rollout.advance`."""
+    rate: ClassVar[float] = 1 / particles.DT
+    """Steps per second (Hz)."""
 
     def __post_init__(self) -> None:
         """Raise `UserError` for fields that make no game."""

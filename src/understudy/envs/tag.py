@@ -68,6 +68,8 @@ class Tag:
 
     lanes: ClassVar[bool] = True
     """Arrays may carry an axis of envs after all others; see `rollout.advance`."""
+    rate: ClassVar[float] = 1 / particles.DT
+    """Steps per second (Hz)."""
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a game without hunters or prey."""
