@@ -16,7 +16,6 @@ One JSON object is printed, or with ``--serve`` one when warm and one per line o
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -86,11 +85,10 @@ class Recipe:
     """The program for one setting of the command line."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        with contextlib.redirect_stdout(sys.stderr):  # it announces what it could not import
-            import jaxmarl
-            from jaxmarl.wrappers.baselines import MPELogWrapper
+        import jaxmarl
+        from jaxmarl.wrappers.baselines import MPELogWrapper
 
-            self.game = jaxmarl.make("MPE_simple_spread_v3")
+        self.game = jaxmarl.make("MPE_simple_spread_v3")
         self.envs, self.rollout = options.envs, options.rollout
         self.epochs, self.minibatches = options.epochs, options.minibatches
         self.env = MPELogWrapper(self.game)
@@ -291,6 +289,8 @@ def main() -> None:
     parser.add_argument("--profile", type=int, default=0, help="updates to time the halves with")
     parser.add_argument("--serve", action="store_true", help="train for every line received")
     options = parser.parse_args()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # the package prints what it could not import
     recipe = Recipe(options)
     programs = Programs(recipe, options.seeds, options.episodes)
     keys = [jax.random.key(options.seed + i) for i in range(options.seeds)]
@@ -312,7 +312,7 @@ def main() -> None:
         about |= programs.halves(first, options.profile)
     stops = sorted({*(min(at // each, recipe.updates) for at in options.at), recipe.updates})
     if options.serve:
-        print(json.dumps(about), flush=True)
+        print(json.dumps(about), file=answers, flush=True)
     for _ in sys.stdin if options.serve else range(1):
         carry, done, seconds, checksum, found = first, 0, 0.0, 0.0, []
         for stop in stops:
@@ -333,7 +333,7 @@ def main() -> None:
             "load": os.getloadavg()[0],
             "checksum": checksum,
         }
-        print(json.dumps({**about, **timing}), flush=True)
+        print(json.dumps({**about, **timing}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
