@@ -81,15 +81,15 @@ class HAPPO:
         default_factory=lambda: ActorCritic(sharing="independent")
     )
     """Actors of their own for all agents."""
-    envs: int = 32
+    envs: int = 64
     """Games side by side."""
-    rollout: int = 128
+    rollout: int = 100
     """Env steps of each game per update."""
-    epochs: int = 5
+    epochs: int = 4
     """Passes over the rows of an update, for each actor and for the critic."""
-    minibatches: int = 1
+    minibatches: int = 4
     """Steps down the gradient per pass."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-3
     """Adam's step size at the beginning, of actors and critics."""
     decay: int = 0
     """Updates over which the step size falls to 0 along a line; 0 keeps it."""
@@ -103,7 +103,7 @@ class HAPPO:
     """Weight of the entropy bonus."""
     value_scaling: bool = True
     """Scale critics by the running mean and deviation of their targets (ValueNorm)."""
-    value_keep: float = 0.999
+    value_keep: float = 0.95
     """Share of these moments' past that stays at each update."""
     huber: float = 10.0
     """Error beyond which the critics' loss is linear, in deviations of the targets if scaled."""

@@ -61,15 +61,15 @@ class PPO:
 
     network: Any = dataclasses.field(default_factory=ActorCritic)
     """`ActorCritic` or `Transformer`."""
-    envs: int = 32
+    envs: int = 64
     """Games side by side."""
-    rollout: int = 128
+    rollout: int = 100
     """Env steps of each game per update."""
     epochs: int = 4
     """Passes over the rows of an update."""
     minibatches: int = 4
     """Steps down the gradient per pass."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Adam's step size at the beginning."""
     decay: int = 0
     """Updates over which the step size falls to 0 along a line; 0 keeps it."""
@@ -85,7 +85,7 @@ class PPO:
     """Weight of the critics' loss."""
     value_scaling: bool = True
     """Scale critics by the running mean and deviation of their targets (ValueNorm)."""
-    value_keep: float = 0.999
+    value_keep: float = 0.95
     """Share of these moments' past that stays at each update."""
     huber: float = 10.0
     """Error beyond which the critics' loss is linear, in deviations of the targets if scaled."""

@@ -1,7 +1,8 @@
 """The compiled training loop: many updates in one program, for every seed at once.
 
 Collecting from a JAX env and updating, or taking windows and updating, are one loop under
-`jit`. Seeds are vmapped; the step, and every order drawn from it, is shared. A seed whose state
+`jit`. Seeds go side by side (on a CPU in turn, in the same program); the step, and every order
+drawn from it, is shared. A seed whose state
 stops being finite is frozen as it was before and goes along unchanged.
 """
 
@@ -88,6 +89,16 @@ def over_seeds(function: Callable[..., Any], *trees: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None], function(*tree.index(trees, 0)))
 
 
+def each_seed(function: Callable[..., Any], *trees: Any) -> Any:
+    """`function` of every seed, one after the other on a CPU and side by side elsewhere.
+
+    A CPU multiplies the matrices of one seed faster than a batch of them, and learning is matrices.
+    """
+    if jax.default_backend() != "cpu" or jax.tree.leaves(trees)[0].shape[0] == 1:
+        return over_seeds(function, *trees)
+    return jax.lax.map(lambda parts: function(*parts), trees)
+
+
 def states(
     algorithm: Any, statistics: Statistics | None, keys: Key[Array, " seeds"], *, spec: Spec
 ) -> Any:
@@ -145,7 +156,7 @@ def update(
         state, metrics = algorithm.update(state, batch, step, update_key)
         return state, actor, metrics, tree.all_finite(_learned(state))
 
-    states, actors, metrics, finite = over_seeds(one, carry.states, carry.actors, keys)
+    states, actors, metrics, finite = each_seed(one, carry.states, carry.actors, keys)
     diverged = jnp.where((carry.diverged == ALIVE) & ~finite, offset + step, carry.diverged)
     frozen = diverged != ALIVE
     metrics = {name: jnp.where(frozen, jnp.nan, value) for name, value in metrics.items()}

@@ -14,6 +14,7 @@ dimension without two finite bounds is in its own units.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any, Literal
@@ -96,13 +97,10 @@ class ActionDistribution(eqx.Module):
 
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous dimension, nats."""
-        parts = [
-            (
-                jax.nn.log_softmax(logits)
-                * jax.nn.one_hot(action[..., i].astype(jnp.int32), logits.shape[-1])
-            ).sum(-1, keepdims=True)
-            for i, logits in enumerate(self._sections(self.logits))
-        ]
+        parts = []
+        for i, logits in enumerate(self._sections(self.logits)):
+            chosen = jax.nn.one_hot(action[..., i].astype(jnp.int32), logits.shape[-1])
+            parts.append(_total(jax.nn.log_softmax(logits) * chosen))
         if self.spec.low:
             parts.append(self._continuous(action[..., len(self.spec.sections) :]))
         return jnp.concatenate(parts, -1)
@@ -119,7 +117,7 @@ class ActionDistribution(eqx.Module):
         parts = []
         for logits in self._sections(self.logits):
             logs = jax.nn.log_softmax(logits)
-            parts.append(-(jnp.exp(logs) * logs).sum(-1, keepdims=True))
+            parts.append(-_total(jnp.exp(logs) * logs))
         if self.spec.low:
             entropy = latent.gaussian_entropy(self.std) + self._row(np.log(_scale(self.spec)[1]))
             if self.squash:
@@ -188,6 +186,17 @@ class ActionDistribution(eqx.Module):
     def _row(self, values: Any) -> Array:
         row = jnp.asarray(np.asarray(values, np.float32))
         return row.reshape((1,) * (self.mean.ndim - 1) + (-1,))
+
+
+FEW = 32
+"""Sums over at most so many entries are written out: XLA reduces short axes slowly on a CPU."""
+
+
+def _total(x: Float[Array, "*lead choices"]) -> Float[Array, "*lead 1"]:
+    """Sum over the last axis, which stays."""
+    if x.shape[-1] > FEW:
+        return x.sum(-1, keepdims=True)
+    return functools.reduce(jnp.add, [x[..., i : i + 1] for i in range(x.shape[-1])])
 
 
 def action_of(group: Group) -> ActionSpec:

@@ -65,12 +65,31 @@ def orthogonal(
 
 
 def _orthogonal(key: Key[Array, ""], shape: tuple[int, ...]) -> Array:
-    """Matrices whose rows (or columns, if there are fewer) are orthonormal, over leading axes."""
+    """Matrices whose rows (or columns, if there are fewer) are orthonormal, over leading axes.
+
+    Gram and Schmidt on normal vectors, each made orthogonal to those before twice. (Several batched
+    QR decompositions of LAPACK at once can wait for each other for ever on a machine of few cores.)
+    """
     *lead, rows, columns = shape
-    tall = jax.random.normal(key, (*lead, max(rows, columns), min(rows, columns)))
-    q, r = jnp.linalg.qr(tall)
-    q = q * jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
-    return q if rows >= columns else jnp.swapaxes(q, -1, -2)
+    drawn = jax.random.normal(key, (*lead, min(rows, columns), max(rows, columns)))
+
+    def add(i: Array, vectors: Array) -> Array:
+        before = vectors * _below(i, vectors)
+        new = vectors[..., i, :]
+        for _ in range(2):
+            along = jnp.einsum("...ij,...j->...i", before, new)
+            new = new - jnp.einsum("...ij,...i->...j", before, along)
+        new = new / jnp.sqrt(jnp.square(new).sum(-1, keepdims=True))
+        return vectors.at[..., i, :].set(new)
+
+    vectors = jax.lax.fori_loop(0, drawn.shape[-2], add, drawn)
+    return vectors if rows <= columns else jnp.swapaxes(vectors, -1, -2)
+
+
+def _below(i: Array, vectors: Array) -> Array:
+    """1 for the vectors before number `i`, 0 for the others."""
+    mask = (jnp.arange(vectors.shape[-2]) < i).astype(vectors.dtype)
+    return mask.reshape((1,) * (vectors.ndim - 2) + (-1, 1))
 
 
 class Linear(eqx.Module):
