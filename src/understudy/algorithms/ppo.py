@@ -115,6 +115,11 @@ class PPO:
             f"{self.minibatches}; change minibatches, envs or rollout",
         )
 
+    @property
+    def title(self) -> str:
+        """The name people know this network's PPO by: IPPO, MAPPO, MAT or MAT-Dec."""
+        return self.network.title
+
     def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
         """Fresh weights."""
         params = self.network.init(spec, key)

@@ -21,7 +21,7 @@ class Collect(console.Verb):
     env: Positional[str]
     """Name of the env; arguments may follow a colon: spread:agents=12,horizon=50."""
     expert: str
-    """Name of a scripted expert, or the folder of a run."""
+    """Name of a scripted expert, zoo:NAME for a trained one, or the folder of a run."""
     out: Path
     """Folder to write; it must not exist yet."""
     episodes: int | None = None
@@ -60,9 +60,10 @@ class Collect(console.Verb):
 
     def _player(self, env: Any) -> tuple[Any, str]:
         """The policy that plays, and what it is called."""
+        from understudy import zoo
         from understudy.envs.experts import EXPERTS
         from understudy.experiment.contenders import title
-        from understudy.experiment.run import Run
+        from understudy.experiment.run import Run, load_policy
         from understudy.types import require
 
         if self.expert in EXPERTS:
@@ -72,6 +73,11 @@ class Collect(console.Verb):
                 f"{self.expert!r}, who plays in one way only; leave it out",
             )
             return EXPERTS[self.expert](env), self.expert
+        mode = "mode" if self.deterministic else "sample"
+        if self.expert.startswith(zoo.PREFIX):
+            policy = load_policy(self.expert, mode=mode)
+            _check_fit(self.expert, policy.network.spec, env, transfers=policy.transfers)
+            return policy, self.expert
         folder = Path(self.expert)
         if not folder.is_dir():
             raise console.UsageError(
@@ -79,12 +85,13 @@ class Collect(console.Verb):
                 f"{console.nearest(self.expert, EXPERTS)}"
             )
         run = Run(folder)
-        policy = run.policy(0, mode="mode" if self.deterministic else "sample")
-        _check_fit(run, env, transfers=bool(getattr(policy, "transfers", False)))
+        policy = run.policy(0, mode=mode)
+        transfers = bool(getattr(policy, "transfers", False))
+        _check_fit(str(run.folder), run.spec, env, transfers=transfers)
         return policy, f"{title(run)} of {folder.name}"
 
 
-def _check_fit(run: Any, env: Any, *, transfers: bool) -> None:
+def _check_fit(name: str, spec: Any, env: Any, *, transfers: bool) -> None:
     """See that a policy was made for the groups of `env`."""
     from understudy.types import require
 
@@ -94,8 +101,8 @@ def _check_fit(run: Any, env: Any, *, transfers: bool) -> None:
         ]
 
     require(
-        form(run.spec) == form(env.spec),
-        f"expected the env that {run.folder} was trained for, with the groups "
-        f"{[(g.name, g.agents, g.observation) for g in run.spec.groups]}, found "
+        form(spec) == form(env.spec),
+        f"expected the env that {name} was trained for, with the groups "
+        f"{[(g.name, g.agents, g.observation) for g in spec.groups]}, found "
         f"{[(g.name, g.agents, g.observation) for g in env.spec.groups]}; name another env",
     )

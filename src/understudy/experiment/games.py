@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from understudy import zoo
 from understudy.envs import experts
 from understudy.envs.wrappers import bare
 from understudy.experiment import config
 from understudy.experiment.contenders import KINDS, label, title
-from understudy.experiment.run import Run
+from understudy.experiment.run import Run, load_policy
 from understudy.types import Policy, UserError, require
 
 OWN = "own"
@@ -92,8 +93,8 @@ def expert_of(env: Any, expert: Any = OWN) -> Expert | None:
 
     Args:
         env: where it plays.
-        expert: a policy, a run or its folder, a name of `envs.experts.EXPERTS`, ``"own"`` for the
-            one the env is known to have (None if it has none), or None for none.
+        expert: a policy, a run or its folder, a name of `envs.experts.EXPERTS`, ``"zoo:NAME"``,
+            ``"own"`` for the one the env is known to have (None if it has none), or None for none.
 
     Raises:
         UserError: for anything else.
@@ -105,6 +106,8 @@ def expert_of(env: Any, expert: Any = OWN) -> Expert | None:
         return None if known is None else _named(known, f"the one {name_of(env)} is known to have")
     if isinstance(expert, str) and expert in experts.EXPERTS:
         return _named(expert, "by name")
+    if isinstance(expert, str) and expert.startswith(zoo.PREFIX):
+        return _given(load_policy(expert, mode="mode"), expert)
     if isinstance(expert, str | Path):
         require(
             Path(expert).is_dir(),

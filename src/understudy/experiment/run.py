@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 
 import understudy
+from understudy import zoo
 from understudy.algorithms.stages import Stages
 from understudy.data.statistics import from_json, to_json
 from understudy.experiment import checkpoint, config, folder, loops
@@ -156,9 +157,13 @@ class Run:
 def load_policy(path: str | Path, seed: int = 0, *, mode: Mode = "sample") -> Any:
     """Load a trained policy from a run, or from a copy of its ``policy/seed_0``.
 
+    ``"zoo:NAME"`` is a trained expert that comes with the library.
+
     Raises:
         UserError: when there is none.
     """
+    if isinstance(path, str) and path.startswith(zoo.PREFIX):
+        path = zoo.path(path)
     return load(_find(Path(path), "policy", seed), mode)
 
 

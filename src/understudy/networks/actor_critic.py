@@ -56,6 +56,11 @@ class ActorCritic:
     gain: float = 0.01
     """Scale of the last layer of actors at the beginning."""
 
+    @property
+    def title(self) -> str:
+        """What PPO with this network is called."""
+        return "MAPPO" if self.critic == "central" else "IPPO"
+
     def init(self, spec: Spec, key: Key[Array, ""]) -> ActorsAndCritics:
         """Fresh weights.
 

@@ -69,6 +69,11 @@ class Transformer:
             f"expected heads that share a width of {self.width} evenly, found {self.heads}",
         )
 
+    @property
+    def title(self) -> str:
+        """What PPO with this network is called."""
+        return "MAT" if self.decoder == "autoregressive" else "MAT-Dec"
+
     def init(self, spec: Spec, key: Key[Array, ""]) -> TransformerTeam:
         """Fresh weights.
 

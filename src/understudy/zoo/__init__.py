@@ -1,19 +1,21 @@
 """Small trained experts for the library's own games, and the command that trains each again.
 
-    policy = understudy.zoo.load("spread")
+    policy = understudy.load_policy("zoo:spread")
     understudy collect spread --expert zoo:spread --episodes 200 --out demos/spread
 
-Weights lie beside this file, a few dozen kB each. They act by what an agent observes.
+Weights lie beside this file, a few dozen kB each. Each agent acts on what it observes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from understudy.types import Mode, require
+from understudy.types import require
 
 FOLDER = Path(__file__).parent
+PREFIX = "zoo:"
+"""What the name of a trained expert begins with where a folder could stand too."""
 
 
 class Entry(NamedTuple):
@@ -24,13 +26,10 @@ class Entry(NamedTuple):
     flags: str
     """Of ``understudy train``."""
 
-    def commands(self, name: str) -> tuple[str, str]:
-        """What trains it again, and what takes the weights from the run."""
-        run = f"runs/zoo-{name}"
-        return (
-            f"understudy train {self.flags} --env {self.env} --out {run}",
-            f"understudy export {run} --out weights/{name}",
-        )
+    @property
+    def command(self) -> str:
+        """What trains it again."""
+        return f"understudy train {self.flags} --env {self.env} --out runs/{self.env}"
 
 
 ZOO: dict[str, Entry] = {
@@ -43,17 +42,15 @@ ZOO: dict[str, Entry] = {
 """Name -> game and training."""
 
 
-def load(name: str, *, mode: Mode = "mode") -> Any:
-    """Load a trained expert.
+def path(name: str) -> Path:
+    """Folder of the weights of a trained expert.
 
     Args:
-        name: of `ZOO`.
-        mode: its most likely actions, or ``"sample"``.
+        name: of `ZOO`, with or without `PREFIX`.
 
     Raises:
         UserError: for an unknown name.
     """
-    from understudy.experiment.run import load_policy
-
+    name = name.removeprefix(PREFIX)
     require(name in ZOO, f"expected one of the trained experts {sorted(ZOO)}, found {name!r}")
-    return load_policy(FOLDER / name, mode=mode)
+    return FOLDER / name
