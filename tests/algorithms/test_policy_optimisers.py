@@ -32,7 +32,7 @@ OPTIMISERS = {
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_the_best_actions_are_found_and_their_values(name):
     algorithm = OPTIMISERS[name]
-    state, metrics, rows = learn(algorithm, Probe(), updates=250)
+    state, metrics, rows = learn(algorithm, Probe(), updates=150)
     seen = rows.observation.features["agents"]
     policy = algorithm.policy(state, "mode")
     start = policy.memory({"agents": 2})
