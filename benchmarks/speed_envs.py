@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from peers.serve import serve
+from race import BUSY, Program, race
 from results import command, summary, table, target, write
-from speed_generators import BUSY, Program
 
 HERE = Path(__file__).parent
 ENVS = (1, 100, 1_000, 10_000)
@@ -113,26 +113,15 @@ def match(envs: int, pythons: dict[str, str], rounds: int) -> list[dict[str, Any
     for peer, python in pythons.items():
         steps = HORIZON if peer == "VMAS" else STEPS[envs]
         programs[peer] = Program([python, str(HERE / "peers" / PEERS[peer][0]), *size, str(steps)])
-    for _ in range(rounds):
-        for program in programs.values():
-            program.round()
     rows = []
-    for label, program in programs.items():
-        pairs = zip(program.seconds, programs["ours"].seconds, strict=True)
-        ratios = [peer / own for peer, own in pairs]
+    for label, figures in race(programs, rounds).items():
+        program = programs[label]
         rows.append(
             {
                 "envs": envs,
-                "program": label,
-                "framework": program.about["framework"],
+                **figures,
                 "env_steps_per_second": 1 / statistics.median(program.seconds),
-                "ours_faster": statistics.median(ratios),
-                "lowest_round": min(ratios),
-                "highest_round": max(ratios),
                 "first_call_seconds": program.about["first_step_seconds"],
-                "rounds": rounds,
-                "load": os.getloadavg()[0],
-                "checksum": program.about["checksum"],
             }
         )
         program.close()

@@ -18,13 +18,13 @@ import dataclasses
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from race import BUSY, Program, race
 from results import command, summary, table, target, write
 
 HERE = Path(__file__).parent
@@ -49,8 +49,6 @@ def loop(model: str, mode: str = "train", **options: int) -> list[str]:
     return words + [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
-BUSY = 0.7
-"""Load average above which nothing is written."""
 FEW_LOOP = "loop, 5 at a time"
 
 
@@ -217,38 +215,6 @@ def work(name: str, batch: int, steps: int, sample: bool, units: int) -> None:
 # --- the match ---
 
 
-class Program:
-    """A warmed-up process that runs a round when asked."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-        self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.about = self._read()
-        self.seconds: list[float] = []
-        """Per sequence, one of each round."""
-
-    def round(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        self.about = self._read()
-        self.seconds.append(self.about["seconds_per_step"] / self.about["sequences"])
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-    def _read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self.words)} ended without an answer")
-        return json.loads(line)
-
-
 def match(name: str, peer_python: str, rounds: int, tiny: bool) -> list[dict[str, Any]]:
     """Alternate ours and the peers on one case; one row per program."""
     case = CASES[name]
@@ -260,31 +226,20 @@ def match(name: str, peer_python: str, rounds: int, tiny: bool) -> list[dict[str
         path, own = str(HERE / "peers" / script), [*common, "--warmup", "1", *extra]
         own += ["--batch", "4", "--calls", "2"] if tiny and case.sample else []
         programs[peer] = Program([peer_python, path, *own, "--serve"])
-    for _ in range(rounds):
-        for program in programs.values():
-            program.round()
     rows = []
-    for label, program in programs.items():
+    for label, figures in race(programs, rounds).items():
+        program = programs[label]
         seconds = statistics.median(program.seconds)
-        pairs = zip(program.seconds, programs["ours"].seconds, strict=True)
-        ratios = [peer / own for peer, own in pairs]
         rows.append(
             {
                 "case": name,
-                "program": label,
-                "framework": program.about["framework"],
+                **figures,
                 "seconds_per_sequence": seconds,
                 "sequences_per_second": 1 / seconds,
-                "ours_faster": statistics.median(ratios),
-                "lowest_round": min(ratios),
-                "highest_round": max(ratios),
                 "gflops_per_second": flops(case) / seconds / 1e9,
                 "first_step_seconds": program.about["first_step_seconds"],
                 "parameters": program.about["parameters"],
                 "batch": program.about["batch"],
-                "rounds": len(program.seconds),
-                "load": os.getloadavg()[0],
-                "checksum": program.about["checksum"],
             }
         )
         program.close()

@@ -28,8 +28,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from race import BUSY, Program, race
 from results import command, summary, table, target, write
-from speed_generators import BUSY, Program
 
 HERE = Path(__file__).parent
 SEEDS = 10
@@ -233,28 +233,17 @@ def match(name: str, rounds: int) -> list[dict[str, Any]]:
         case.other[0]: Program(other(case)),
     }
     halves = {label: halves_of(program) for label, program in programs.items()}
-    for _ in range(rounds):
-        for program in programs.values():
-            program.round()
     rows = []
-    for label, program in programs.items():
-        pairs = zip(program.seconds, programs["ours"].seconds, strict=True)
-        ratios = [theirs / own for theirs, own in pairs]
+    for label, figures in race(programs, rounds).items():
+        program = programs[label]
         rows.append(
             {
                 "case": name,
-                "program": label,
-                "framework": program.about["framework"],
+                **figures,
                 "env_steps_per_second": 1 / statistics.median(program.seconds),
-                "ours_faster": statistics.median(ratios),
-                "lowest_round": min(ratios),
-                "highest_round": max(ratios),
                 **(halves[label] or halves_of(program)),
                 "first_step_seconds": program.about["first_step_seconds"],
                 "parameters": program.about["parameters"],
-                "rounds": rounds,
-                "load": os.getloadavg()[0],
-                "checksum": program.about["checksum"],
             }
         )
         program.close()
