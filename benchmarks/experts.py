@@ -136,14 +136,15 @@ def row_of(name: str, row: dict[str, Any], run: Any, mode: str) -> dict[str, Any
 def peer_rows(python: str, steps: int, references: dict[str, Any]) -> list[dict[str, Any]]:
     """The JaxMARL recipe at as many env steps, five seeds."""
     script = Path(__file__).parent / "peers" / "ippo_jaxmarl.py"
-    words = [python, str(script), "--steps", str(steps), "--seeds", str(SEEDS)]
+    words = [python, str(script), "--steps", str(steps), "--seeds", str(SEEDS), "--at", str(steps)]
     answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     low, high = (references[name]["mean_return"] for name in ("random", "expert"))
     rows = []
-    for mode, returns in answer["returns"].items():
+    for mode, ours in (("sampled", "sample"), ("greedy", "mode")):
+        returns = answer["evaluations"][-1][mode]
         mean = sum(returns) / len(returns)
         rows.append({
-            "optimiser": "JaxMARL's IPPO recipe", "mode": mode, "mean_return": mean,
+            "optimiser": "JaxMARL's IPPO recipe", "mode": ours, "mean_return": mean,
             "normalised": (mean - low) / (high - low), "env_steps": steps,
         })  # fmt: skip
     return rows

@@ -45,7 +45,8 @@ class Run:
     def __repr__(self) -> str:
         state = "finished" if self.finished else f"{self.step} of {self.updates} updates"
         lost = f", diverged seeds {sorted(self.diverged)}" if self.diverged else ""
-        return f"Run({str(self.folder)!r}: {self.name}, {self.seeds} seeds, {state}{lost})"
+        name = getattr(self.algorithm, "title", self.name)
+        return f"Run({str(self.folder)!r}: {name}, {self.seeds} seeds, {state}{lost})"
 
     @functools.cached_property
     def config(self) -> dict[str, Any]:
