@@ -111,8 +111,8 @@ class Uneven:
         left = jax.random.randint(key, (), 2, 5)
         return left, self.observe(left)
 
-    def step(self, left, action, key):
-        left = left - 1
+    def step(self, state, action, key):
+        left = state - 1
         ended = left == 0, jnp.asarray(False)
         return left, Step(self.observe(left), action, {"agents": jnp.zeros(1)}, *ended)
 
@@ -143,8 +143,8 @@ def test_rewards_have_gradients_through_a_rollout():
 
     def earned(action):
         state, _ = rollout.reset(env, jax.random.key(0), envs=2)
-        for i in range(2):
-            state, _, step = rollout.advance(env, state, {"agents": action}, jax.random.key(i))
+        state, _, _ = rollout.advance(env, state, {"agents": action}, jax.random.key(0))
+        _, _, step = rollout.advance(env, state, {"agents": action}, jax.random.key(1))
         return jnp.sum(step.reward["agents"])
 
     slope = jax.jit(jax.grad(earned))(jnp.zeros((2, 2, 2)))

@@ -21,8 +21,10 @@ KEY = jax.random.key(0)
 
 
 def state(positions, velocities, landmarks):
-    rows = [jnp.array(x, jnp.float32).reshape(-1, 2) for x in (positions, velocities, landmarks)]
-    return SpreadState(*rows, jnp.int32(0))
+    def rows(x):
+        return jnp.array(x, jnp.float32).reshape(-1, 2)
+
+    return SpreadState(rows(positions), rows(velocities), rows(landmarks), jnp.int32(0))
 
 
 def act(env, before, actions):

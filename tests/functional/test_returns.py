@@ -26,11 +26,9 @@ def test_generalised_advantages_with_ends_and_cuts():
     assert terminated.any()
     assert truncated.any()
     expected = by_hand(reward, value, value_next, terminated, terminated | truncated, 0.97, 0.9)
-    single = [jnp.asarray(x, jnp.float32) for x in (reward, value, value_next)]
-    found = gae(
-        *single, jnp.asarray(terminated), jnp.asarray(terminated | truncated),
-        discount=0.97, trace=0.9,
-    )  # fmt: skip
+    earned, now, then = (jnp.asarray(x, jnp.float32) for x in (reward, value, value_next))
+    ends = jnp.asarray(terminated), jnp.asarray(terminated | truncated)
+    found = gae(earned, now, then, ends[0], ends[1], discount=0.97, trace=0.9)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

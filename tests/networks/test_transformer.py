@@ -40,8 +40,8 @@ def team():
 @pytest.fixture(scope="module")
 def taught(team):
     def log_probs(seen, actions):
-        rows = jax.tree.map(lambda leaf: leaf[None, None], (seen, actions))
-        found = team.evaluate(ActedRows(*rows, jnp.zeros((1, 1), bool), ()))
+        seen, actions = jax.tree.map(lambda leaf: leaf[None, None], (seen, actions))
+        found = team.evaluate(ActedRows(seen, actions, jnp.zeros((1, 1), bool), ()))
         return {name: found.log_probs[name][0, 0] for name in SPEC.names}
 
     return jax.jit(log_probs)

@@ -25,9 +25,7 @@ def test_an_expert_earns_more_than_chance(name):
     env = us.envs.make(zoo.ZOO[name].env)
     players = us.load_policy(f"zoo:{name}", mode="mode"), Random(env.spec)
     group, more = EARN_MORE[name]
-    earned = [
-        float(np.mean(episode_returns(p, env, episodes=50, seed=1)[group])) for p in players
-    ]
+    earned = [float(np.mean(episode_returns(p, env, episodes=50, seed=1)[group])) for p in players]
     assert earned[0] > earned[1] + more
 
 
