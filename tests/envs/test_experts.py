@@ -129,8 +129,8 @@ def test_every_game_has_its_expert_and_refuses_others():
             experts.EXPERTS[name](Spread())
     env = envs.make("xor")
     rows = jax.tree.map(lambda leaf: leaf[None], env.reset(jax.random.key(0))[1])
-    for policy, sentence in ((experts.xor(env), "a scripted"), (experts.noop(env), "does nothing")):
-        with pytest.raises(UserError, match=sentence):
+    for policy, name in ((experts.xor(env), "OddDraw"), (experts.noop(env), "Noop")):
+        with pytest.raises(UserError, match=f"found {name}, which has none"):
             policy.log_prob(rows, {"agents": jnp.zeros((1, 2, 1))}, jnp.ones(1, bool), ())
 
 

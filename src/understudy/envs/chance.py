@@ -53,7 +53,26 @@ class Random(eqx.Module):
         return found, entropies
 
 
-class Noop(eqx.Module):
+class Certain(eqx.Module):
+    """What has no probabilities: a script, a replay, doing nothing."""
+
+    def log_prob(
+        self,
+        observations: Observation,
+        actions: Actions,
+        starts: Bool[Array, " time"],
+        memory: Memory,
+    ) -> tuple[Rewards, Rewards]:
+        """Raise: there are none.
+
+        Raises:
+            UserError: always.
+        """
+        name = type(self).__name__
+        raise UserError(f"expected a policy with probabilities, found {name}, which has none")
+
+
+class Noop(Certain):
     """Does nothing: the first choice that is legal, and the amount nearest to 0."""
 
     spec: Spec = eqx.field(static=True)
@@ -74,16 +93,6 @@ class Noop(eqx.Module):
             legal = None if observation.legal is None else observation.legal.get(group.name)
             actions[group.name] = _nothing(group.action, agents, legal)
         return actions, memory
-
-    def log_prob(
-        self,
-        observations: Observation,
-        actions: Actions,
-        starts: Bool[Array, " time"],
-        memory: Memory,
-    ) -> tuple[Rewards, Rewards]:
-        """Raise: what is certain has no density."""
-        raise UserError("expected a policy with probabilities, found one that does nothing")
 
 
 def _nothing(action: ActionSpec | None, agents: int, legal: Any) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.data.demonstrations import Demonstrations
+from understudy.envs.chance import Certain
 from understudy.types import Actions, Memory, Observation, Policy, Rewards, Spec, UserError, require
 
 
@@ -96,7 +97,7 @@ def assign(spec: Spec, players: Mapping[tuple[str, int], Policy]) -> Assigned:
     return Assigned(tuple(unique), roles, all(policy.decentralised for policy in unique))
 
 
-class Replayed(eqx.Module):
+class Replayed(Certain):
     """Plays logged actions back; see `replay`."""
 
     actions: dict[str, Float[Array, "frames agents act"]]
@@ -119,16 +120,6 @@ class Replayed(eqx.Module):
         episode = jnp.where(episode < 0, drawn, episode)
         at = jnp.minimum(self.first[episode] + row, self.last[episode])
         return {name: array[at] for name, array in self.actions.items()}, (episode, row + 1)
-
-    def log_prob(
-        self,
-        observations: Observation,
-        actions: Actions,
-        starts: Bool[Array, " time"],
-        memory: Memory,
-    ) -> tuple[Rewards, Rewards]:
-        """Raise: a replay has no probabilities."""
-        raise UserError("expected a policy with probabilities, found a replay, which has none")
 
 
 def replay(demonstrations: Demonstrations, *, episode: int | None = None) -> Replayed:

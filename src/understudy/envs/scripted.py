@@ -10,13 +10,13 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
-from understudy.envs.chance import Random
-from understudy.types import Actions, Memory, Observation, Policy, Rewards, UserError
+from understudy.envs.chance import Certain, Random
+from understudy.types import Actions, Memory, Observation, Policy
 
 
-class Scripted(eqx.Module):
+class Scripted(Certain):
     """A policy that remembers nothing and has no probabilities."""
 
     decentralised: bool = eqx.field(static=True, default=False, kw_only=True)
@@ -31,16 +31,6 @@ class Scripted(eqx.Module):
     ) -> tuple[Actions, Memory]:
         """What the script says."""
         raise NotImplementedError
-
-    def log_prob(
-        self,
-        observations: Observation,
-        actions: Actions,
-        starts: Bool[Array, " time"],
-        memory: Memory,
-    ) -> tuple[Rewards, Rewards]:
-        """Raise: a script has no probabilities."""
-        raise UserError("expected a policy with probabilities, found a scripted expert")
 
 
 class Noisy(Scripted):

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.envs.actions import executed
 from understudy.envs.adapters.foreign import lenient, package
+from understudy.envs.chance import Certain
 from understudy.envs.scenes import Scene
 from understudy.types import (
     Actions,
@@ -29,10 +30,8 @@ from understudy.types import (
     Group,
     Memory,
     Observation,
-    Rewards,
     Spec,
     Step,
-    UserError,
     hyperparameters,
     record,
     require,
@@ -168,7 +167,7 @@ class Smax:
         return kept, observation
 
 
-class Heuristic(eqx.Module):
+class Heuristic(Certain):
     """JaxMARL's scripted player for the allies; see `heuristic`."""
 
     env: Smax
@@ -189,16 +188,6 @@ class Heuristic(eqx.Module):
             jax.random.split(key, len(alive)), memory, seen
         )
         return {"agents": jnp.where(alive, chosen, STOP).astype(jnp.float32)[:, None]}, memory
-
-    def log_prob(
-        self,
-        observations: Observation,
-        actions: Actions,
-        starts: Bool[Array, " time"],
-        memory: Memory,
-    ) -> tuple[Rewards, Rewards]:
-        """Raise: a script has no probabilities."""
-        raise UserError("expected a policy with probabilities, found a scripted expert")
 
 
 def heuristic(env: Smax) -> Heuristic:
