@@ -162,7 +162,7 @@ def test_mistakes_are_one_sentence(env):
         envs.make("smax:map=MMM2")
     with pytest.raises(UserError, match="horizon of at least 1"):
         Smax(horizon=0)
-    with pytest.raises(UserError, match="with probabilities, found a scripted expert"):
+    with pytest.raises(UserError, match="with probabilities, found Heuristic, which has none"):
         expert.log_prob(observation, {}, jnp.ones(1, bool), ())
 
 
