@@ -1,8 +1,9 @@
-"""Attention between tokens, with heads and a mask."""
+"""Attention between tokens, with heads and a mask: by products, or by distances."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias
 
 import equinox as eqx
 import jax
@@ -61,3 +62,93 @@ class Attention(eqx.Module):
 
     def _split(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.heads, -1)
+
+
+class L2Attention(eqx.Module):
+    """Attention by distance: a token attends most to what is near it, itself if it is there.
+
+    With one map W_Q for queries and keys, per head
+
+        P_ij ∝ exp(-|x_i W_Q - x_j W_Q|² / √d)
+
+    and the head is ``P X A W_V`` with ``A = W_Q W_Qᵀ / √d`` (`form` "kim"), or ``P X W_V``
+    ("vitgan"). Between all tokens the first has a Lipschitz constant, which
+    `functional.lipschitz.l2_attention_bound` bounds; attention by products has none.
+
+    Source: Kim, Papamakarios, Mnih, "The Lipschitz Constant of Self-Attention", ICML 2021, section
+    3.2; Lee et al., "ViTGAN: Training GANs with Vision Transformers", ICLR 2022, section 4.1.
+    Deviation: values and outputs have biases; queries have none, which distances would not show.
+    """
+
+    query_weight: Float[Array, "width width"]
+    value: Linear
+    out: Linear
+    heads: int = eqx.field(static=True)
+    form: Literal["kim", "vitgan"] = eqx.field(static=True)
+
+    def __init__(self, width: int, heads: int, form: Literal["kim", "vitgan"] = "kim"):
+        self.query_weight = Linear(width, width).weight
+        self.value, self.out = Linear(width, width), Linear(width, width)
+        self.heads, self.form = heads, form
+
+    def __call__(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        answering: Float[Array, "*lead answering width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead asking width"]:
+        """Each token that asks gets a mean of those that answer, where the mask lets it."""
+        return self.attend(asking, self.keys(answering), mask)
+
+    def keys(
+        self, answering: Float[Array, "*lead answering width"]
+    ) -> Float[Array, "*lead answering both width"]:
+        """Keys and values of tokens, which may be kept."""
+        keys = answering @ self.query_weight.T
+        return jnp.stack([keys, self._values(answering, keys)], -2)
+
+    def attend(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        keys: Float[Array, "*lead answering both width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead asking width"]:
+        """Attention over keys and values made before."""
+        weights = self.weights(asking, keys, mask)
+        mixed = jnp.einsum("...hqk,...khd->...qhd", weights, self._split(keys[..., 1, :]))
+        return self.out(mixed.reshape(asking.shape))
+
+    def weights(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        keys: Float[Array, "*lead answering both width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead heads asking answering"]:
+        """P: how much of each token that answers goes to each that asks."""
+        q, k = self._split(asking @ self.query_weight.T), self._split(keys[..., 0, :])
+        # |q|² is the same in all of a row, which the softmax does not see
+        norms = jnp.swapaxes(jnp.square(k).sum(-1), -1, -2)[..., None, :]
+        products = jnp.einsum("...qhd,...khd->...hqk", q, k)
+        norms = jnp.broadcast_to(norms, products.shape)
+        scores = (2.0 * products - norms) / math.sqrt(q.shape[-1])
+        return jax.nn.softmax(jnp.where(mask[..., None, :, :], scores, MASKED))
+
+    def _values(self, x: Array, keys: Array) -> Array:
+        """``X A W_V`` (or ``X W_V``) of all heads, side by side."""
+        if self.form == "vitgan":
+            return self.value(x)
+        width = self.query_weight.shape[0]
+        shape = (self.heads, width // self.heads, width)
+        small = jnp.einsum(
+            "haw,hbw->hab", self.query_weight.reshape(shape), self.value.weight.reshape(shape)
+        )
+        values = jnp.einsum("...ha,hab->...hb", self._split(keys), small) / math.sqrt(shape[1])
+        bias = self.value.bias.reshape((1,) * (x.ndim - 1) + (-1,))
+        return values.reshape(keys.shape) + bias
+
+    def _split(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:-1], self.heads, -1)
+
+
+AnyAttention: TypeAlias = Attention | L2Attention
+"""What blocks of a transformer may hold."""

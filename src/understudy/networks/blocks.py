@@ -1,19 +1,24 @@
 """Blocks of a transformer: embeddings, heads, and what goes on between them.
 
 Normalisation follows each sum (post-norm). Sizes and order are those of the multi-agent
-transformer (Wen et al., NeurIPS 2022).
+transformer (Wen et al., NeurIPS 2022). Which attention is in them is up to who builds them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 
-from understudy.networks.attention import Attention
+from understudy.networks.attention import AnyAttention, Attention
 from understudy.networks.mlp import LayerNorm, Linear
+
+Share: TypeAlias = float
+"""A share that compilation may rely on, not a traced leaf: 0 leaves out what it is the share of."""
 
 
 class Embedding(eqx.Module):
@@ -63,12 +68,14 @@ class Mixer(eqx.Module):
 class EncoderBlock(eqx.Module):
     """Attention over all tokens, then a perceptron; each added and normalised."""
 
-    attention: Attention
+    attention: AnyAttention
     mixer: Mixer
     norms: tuple[LayerNorm, LayerNorm]
 
-    def __init__(self, width: int, heads: int):
-        self.attention, self.mixer = Attention(width, heads), Mixer(width)
+    def __init__(
+        self, width: int, heads: int, attention: Callable[[int, int], AnyAttention] = Attention
+    ):
+        self.attention, self.mixer = attention(width, heads), Mixer(width)
         self.norms = (LayerNorm(width), LayerNorm(width))
 
     def __call__(self, x: Array, mask: Array) -> Array:
@@ -80,13 +87,15 @@ class EncoderBlock(eqx.Module):
 class DecoderBlock(eqx.Module):
     """Attention over the actions before, asked by themselves and then by representations ô."""
 
-    own: Attention
-    cross: Attention
+    own: AnyAttention
+    cross: AnyAttention
     mixer: Mixer
     norms: tuple[LayerNorm, LayerNorm, LayerNorm]
 
-    def __init__(self, width: int, heads: int):
-        self.own, self.cross = Attention(width, heads), Attention(width, heads)
+    def __init__(
+        self, width: int, heads: int, attention: Callable[[int, int], AnyAttention] = Attention
+    ):
+        self.own, self.cross = attention(width, heads), attention(width, heads)
         self.mixer = Mixer(width)
         self.norms = (LayerNorm(width), LayerNorm(width), LayerNorm(width))
 
@@ -110,3 +119,12 @@ def _keep(
         return keys, None
     both = jax.lax.dynamic_update_slice_in_dim(kept[number], keys, at, axis=0)
     return both, both
+
+
+def dropped(
+    x: Float[Array, "*shape"], share: float, key: Key[Array, ""] | None
+) -> Float[Array, "*shape"]:
+    """Set a share of the numbers to 0 and scale the others up; without a key, all stay."""
+    if key is None or share == 0:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1.0 - share, x.shape), x / (1.0 - share), 0.0)
