@@ -39,8 +39,8 @@ Intents: TypeAlias = PyTree[Int[AnyArray, "... ?agents"], "I"]
 """One class per agent: ``{group: [..., agents]}``."""
 Memory: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
 """What a policy carries from step to step; ``()`` if nothing."""
-Metrics: TypeAlias = dict[str, Float[Array, ""]]
-"""Named scalars; the same names every step."""
+Metrics: TypeAlias = dict[str, Float[Array, "..."]]
+"""Named scalars and small arrays (a histogram, say); the same names and shapes every step."""
 Mode: TypeAlias = Literal["sample", "mode", "explore"]
 
 # --- specs ---------------------------------------------------------------------------------------
@@ -348,8 +348,8 @@ class Algorithm(Protocol):
     update; with an env ``envs``, games side by side, and ``rollout``, env steps of each per update.
     Optional: ``resolve(demonstrations) -> algorithm``, called once before ``init`` to fill in what
     depends on the training split; ``prepare(demonstrations) -> demonstrations``, called on the host
-    before training, evaluation and generation (labels); ``presence``, ``"throughout"`` or
-    ``"any"``, which agents belong to a window; ``steps``, how long to train by default.
+    before training, evaluation and generation (labels); ``presence``, which agents belong to a
+    window (``agents`` of `data.sampling.windows`); ``steps``, how long to train by default.
     """
 
     needs: ClassVar[frozenset[str]]

@@ -136,9 +136,15 @@ def add_metrics(folder: Path, row: Mapping[str, Any]) -> None:
         ) from error
 
 
-def numbers(values: Any) -> list[float | None]:
-    """Per-seed values as JSON: a number that is not finite is null."""
-    return [float(v) if math.isfinite(v) else None for v in np.asarray(values, np.float64)]
+def numbers(values: Any) -> list[Any]:
+    """Values ``[seeds, ...]`` as JSON: nested lists, in which a number not finite is null."""
+
+    def plain(value: Any) -> Any:
+        if np.ndim(value):
+            return [plain(part) for part in value]
+        return float(value) if math.isfinite(value) else None
+
+    return plain(np.asarray(values, np.float64))
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -22,10 +22,10 @@ from understudy.data.replay import Replay
 from understudy.envs import rollout
 from understudy.types import Batch, Metrics, Spec, Statistics, Window, record
 
-INIT, UPDATE, BEGIN, DATA, VALIDATE = range(5)
+INIT, UPDATE, BEGIN, DATA, VALIDATE, PRACTICE = range(6)
 """What a key is for; see `seed_keys`."""
 
-SeedMetrics: TypeAlias = dict[str, Float[Array, " seeds"]]
+SeedMetrics: TypeAlias = dict[str, Float[Array, "seeds ..."]]
 
 QUICK = {"xla_backend_optimization_level": 0}
 """For programs that run once: compiled several times faster."""
@@ -159,7 +159,8 @@ def update(
     states, actors, metrics, finite = each_seed(one, carry.states, carry.actors, keys)
     diverged = jnp.where((carry.diverged == ALIVE) & ~finite, offset + step, carry.diverged)
     frozen = diverged != ALIVE
-    metrics = {name: jnp.where(frozen, jnp.nan, value) for name, value in metrics.items()}
+    unknown = {name: jnp.full_like(value, jnp.nan) for name, value in metrics.items()}
+    metrics = tree.where(frozen, unknown, metrics)
     return Carry(_keep(frozen, carry.states, states), diverged, actors), metrics
 
 

@@ -91,7 +91,8 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Lines of ``metrics.jsonl``: stage, step and one list of per-seed values per metric."""
+        """Lines of ``metrics.jsonl``: stage, step and one list per metric, a number (or nested
+        lists of them) per seed."""
         return folder.metrics(self.folder)
 
     @property

@@ -62,10 +62,11 @@ def _import(module: str, extra: str) -> Any:
 
 
 def _scalars(row: dict[str, Any]) -> dict[str, float]:
+    """One number per metric and seed; a metric that is an array is left out."""
     return {
         f"{name}/seed_{seed}": value
         for name, values in row.items()
         if isinstance(values, list)
         for seed, value in enumerate(values)
-        if value is not None
+        if isinstance(value, float | int)
     }

@@ -14,7 +14,17 @@ from understudy.visualise import style
 
 VALIDATION = "validation/"
 LEAVE_OUT = ("stage", "step", "frames")
-FIRST = ("return", "reward", "success", "loss", "elbo", "reconstruction", "kl", "intents")
+FIRST = (
+    "evaluation/return",
+    "return",
+    "reward",
+    "success",
+    "loss",
+    "elbo",
+    "reconstruction",
+    "kl",
+    "intents",
+)
 
 
 def draw_curves(
@@ -25,13 +35,13 @@ def draw_curves(
     Args:
         metrics: lines of ``metrics.jsonl``: ``stage``, ``step``, and a list per metric with one
             value per seed, None where a seed has diverged.
-        names: metrics to draw; all if None.
+        names: metrics to draw; all that are one number per seed if None.
         columns: panels per row.
 
     Raises:
         UserError: where there is nothing to draw.
     """
-    known = list(dict.fromkeys(n.removeprefix(VALIDATION) for row in metrics for n in row))
+    known = list(dict.fromkeys(n.removeprefix(VALIDATION) for n in scalars(metrics)))
     if names is None:
         rest = [name for name in known if name not in (*LEAVE_OUT, *FIRST)]
         names = [name for name in FIRST if name in known] + rest
@@ -52,10 +62,21 @@ def draw_curves(
     return figure
 
 
+def scalars(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the metrics that are one number per seed, in the order they occur."""
+    arrays = {
+        name
+        for row in metrics
+        for name, held in row.items()
+        if isinstance(held, list | tuple) and any(isinstance(v, list | tuple) for v in held)
+    }
+    return [n for n in dict.fromkeys(n for row in metrics for n in row) if n not in arrays]
+
+
 def series(
     metrics: Sequence[Mapping[str, Any]], name: str, stages: frozenset[int] | None = None
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "points seeds"]]:
-    """Updates and values of one metric in some stages, or in all; NaN where unknown."""
+    """Updates and values of one scalar metric in some stages, or in all; NaN where unknown."""
     steps, values = [], []
     for row in metrics:
         if name in row and (stages is None or row["stage"] in stages):
@@ -67,6 +88,15 @@ def series(
     for i, held in enumerate(values):
         table[i, : len(held)] = held
     return np.asarray(steps, float), table
+
+
+def arrays(
+    metrics: Sequence[Mapping[str, Any]], name: str
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "points seeds ..."]]:
+    """Updates and values of one metric that is an array; NaN where unknown."""
+    rows = [row for row in metrics if name in row]
+    steps = np.array([row["step"] for row in rows], float)
+    return steps, np.array([row[name] for row in rows], float)
 
 
 def _panel(axis: Any, metrics: Sequence[Mapping[str, Any]], name: str) -> None:
