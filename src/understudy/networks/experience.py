@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.functional import moments
 from understudy.functional.losses import mean_where, standardise
@@ -73,13 +73,15 @@ def look_back(
         advantage: whose.
 
     Returns:
-        Experience, new moments, and what the rollout says of the policy (`summary`).
+        Experience, new moments, and what the rollout says of the policy: `summary`, the share of
+        the returns' variance that critics explain, and ``advantage_variance``, the sum over agents
+        of the variance of their own advantages as they are, before any scaling.
     """
     before = network.evaluate(rollout)
     following = network.values_next(rollout, rollout.observation_next)
     ended = jnp.logical_or(rollout.terminated, rollout.truncated)
     advantages, targets, after = {}, {}, {}
-    unexplained, total = jnp.zeros(()), jnp.zeros(())
+    unexplained, total, spread = jnp.zeros(()), jnp.zeros(()), jnp.zeros(())
     for group in spec.groups:
         name = group.name
         alive = rollout.observation.alive[name]
@@ -96,6 +98,7 @@ def look_back(
         )
         unexplained += mean_where(jnp.square(gain), alive)
         total += mean_where(jnp.square(gain + now - mean_where(gain + now, alive)), alive)
+        spread += _variances(gain, alive).sum()
         if seen:
             after[name] = moments.follow(seen[name], gain + now, alive, keep=keep)
             mean, std = moments.scale(after[name])
@@ -110,9 +113,18 @@ def look_back(
         before.log_probs, before.value, advantages, targets,
     )  # fmt: skip
     metrics = summary(rollout) | {
-        "explained_variance": 1.0 - unexplained / jnp.maximum(total, 1e-8)
+        "explained_variance": 1.0 - unexplained / jnp.maximum(total, 1e-8),
+        "advantage_variance": spread,
     }
     return jax.lax.stop_gradient(experience), (after if seen else None), metrics
+
+
+def _variances(
+    values: Float[Array, "time envs agents"], alive: Bool[Array, "time envs agents"]
+) -> Float[Array, " agents"]:
+    """Variance of each agent's values over the rows in which it is alive; 0 if it never is."""
+    mean = jax.vmap(mean_where, in_axes=-1)
+    return mean(jnp.square(values - mean(values, alive)[None, None]), alive)
 
 
 def summary(rollout: Rollout) -> Metrics:
