@@ -168,7 +168,7 @@ def pace(passed: Sequence[tuple[float, int]]) -> str:
     return f"  {(step - start) / (now - begun):,.0f}/s" if step > start else ""
 
 
-HEADLINE = ("loss", "elbo", "validation/elbo", "return")
+HEADLINE = ("loss", "elbo", "validation/elbo", "return", "evaluation/return")
 """Metrics shown beside the bar, if there are such."""
 
 

@@ -31,11 +31,18 @@ class TrainOptions:
     """Windows of the validation set to score."""
     resident_bytes: int = 2**30
     """Demonstrations up to this size are kept on the device, larger ones are streamed."""
+    evaluate_every: int | None = None
+    """Episodes of training of a seed between two evaluations of its policy, in a JAX env: env steps
+    over the horizon. Evaluations take place at the end of a chunk, and at the end of each stage
+    (of one that does not act, only there). None: never."""
+    evaluate_episodes: int = 20
+    """Episodes that the policy of each seed plays per evaluation, sampling its actions and again
+    taking the most likely ones."""
     trackers: tuple[str, ...] = ()
     """Live curves: ``tensorboard``, ``wandb``."""
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "checkpoint_every"):
+        for name in ("log_every", "checkpoint_every", "evaluate_every", "evaluate_episodes"):
             value = getattr(self, name)
             require(value is None or value > 0, f"expected {name} above 0, found {value}")
         require(

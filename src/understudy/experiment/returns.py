@@ -97,6 +97,16 @@ def _compiled(
     policy: Any, env: Any, key: Any, numbers: Any, *, rest: tuple[Any, Any], horizon: int
 ) -> Any:
     player, game = Parts(policy, rest[0]).whole(), Parts(env, rest[1]).whole()
+    return episodes_of(player, game, key, numbers, horizon=horizon)
+
+
+def episodes_of(player: Any, game: Any, key: Any, numbers: Any, *, horizon: int) -> Any:
+    """Play the episodes of these numbers in a JAX env, within a compiled program.
+
+    Returns:
+        Sums of rewards and presence, ``{group: [episodes, agents]}``; lengths and success,
+        ``[episodes]``, the latter None where the game has no such notion.
+    """
 
     def episode(number: Any) -> Any:
         reset_key, act_key, step_key = jax.random.split(jax.random.fold_in(key, number), 3)

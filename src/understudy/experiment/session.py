@@ -17,7 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from understudy.algorithms.stages import HANDOVERS
-from understudy.experiment import checkpoint, folder, hosted, loops, material, run, validation
+from understudy.experiment import (
+    checkpoint,
+    folder,
+    hosted,
+    loops,
+    material,
+    practice,
+    run,
+    validation,
+)
 from understudy.experiment.plan import Stage, TrainOptions
 from understudy.experiment.trackers import Tracker, start
 from understudy.types import HostEnv, Spec, Statistics
@@ -138,10 +147,10 @@ class _Part:
             carry = session.begin(self.number, carry)
         loop, sheet = self._loop(), self._sheet()
         while self.step < stage.updates:
-            length = min(stage.log_every, stage.updates - self.step)
-            carry, metrics = loop.advance(carry, self.step, length)
+            before, length = self.step, min(stage.log_every, stage.updates - self.step)
+            carry, metrics = loop.advance(carry, before, length)
             self.step += length
-            row = self._row(metrics)
+            row = self._row(metrics | self._practise(carry, before))
             self._keep(carry, row, sheet, timed=loop.timed)
             if bool(np.all(np.asarray(carry.diverged) != loops.ALIVE)):
                 break
@@ -178,6 +187,19 @@ class _Part:
             return None
         cut = material.cut(algorithm, session.validation.demonstrations)
         return validation.sheet(cut, session.options.validation_windows, algorithm.batch)
+
+    def _practise(self, carry: loops.Carry, before: int) -> dict[str, Any]:
+        """What policies earn now, if an evaluation falls into the updates from `before` on."""
+        session, options = self.session, self.session.options
+        if not practice.due(self.stage, before, self.step, options, session.env):
+            return {}
+        keys = session.keys(self.number, loops.PRACTICE)
+        earned = practice.play(
+            self.stage.algorithm, carry.states, session.env, keys, jnp.int32(self.step),
+            episodes=options.evaluate_episodes,
+        )  # fmt: skip
+        well = np.asarray(carry.diverged) == loops.ALIVE
+        return {name: np.where(well, values, np.nan) for name, values in earned.items()}
 
     def _row(self, metrics: Any) -> dict[str, Any]:
         row: dict[str, Any] = {"stage": self.number, "step": self.stage.offset + self.step}
