@@ -22,17 +22,18 @@ Share: TypeAlias = float
 
 
 class Embedding(eqx.Module):
-    """Layer normalisation, a linear map, GELU."""
+    """Layer normalisation unless it is left out, a linear map, GELU."""
 
-    norm: LayerNorm
+    norm: LayerNorm | None
     wide: Linear
 
-    def __init__(self, inputs: int, width: int):
-        self.norm, self.wide = LayerNorm(inputs), Linear(inputs, width)
+    def __init__(self, inputs: int, width: int, *, normalise: bool = True):
+        self.norm = LayerNorm(inputs) if normalise else None
+        self.wide = Linear(inputs, width)
 
     def __call__(self, x: Array) -> Array:
         """Any leading axes."""
-        return jax.nn.gelu(self.wide(self.norm(x)))
+        return jax.nn.gelu(self.wide(x if self.norm is None else self.norm(x)))
 
 
 class Head(eqx.Module):

@@ -65,6 +65,9 @@ class TransformerDiscriminator:
     1, or what it was at the beginning."""
     identity: bool = True
     """Tokens carry a learned vector of which agent they are."""
+    normalise: bool = True
+    """Layer normalisation of observations, as in the multi-agent transformer. It hides how large
+    they are, of two features all but a sign and of one everything; False reads them as they are."""
     dropout: Share = 0.0
     """Share of embedded observations, of embedded actions and of what the head reads that is set
     to 0 while learning."""
@@ -91,7 +94,10 @@ class TransformerDiscriminator:
         sizes = {g.name: tokens.written_size(action_of(g)) for g in spec.groups}
         make = ATTENTIONS[self.attention]
         scorer = TransformerScorer(
-            observe={g.name: Embedding(g.observation, width) for g in spec.groups},
+            observe={
+                g.name: Embedding(g.observation, width, normalise=self.normalise)
+                for g in spec.groups
+            },
             act_in={name: Linear(size, width) for name, size in sizes.items()},
             norms=(LayerNorm(width), LayerNorm(width)),
             encoder=tuple(EncoderBlock(width, self.heads, make) for _ in range(self.blocks)),
