@@ -15,6 +15,8 @@ Params = TypeVar("Params", bound=Any)
 
 EPSILON = 1e-8
 """What Adam adds to the root of the second moment."""
+BETAS = (0.9, 0.999)
+"""Shares of the past of the first and second moment."""
 
 
 def start(params: Any) -> optax.OptState:
@@ -30,6 +32,7 @@ def descend(
     rate: float | Float[Array, ""],
     clip: float | Float[Array, ""],
     epsilon: float = EPSILON,
+    betas: tuple[Any, Any] = BETAS,
 ) -> tuple[Params, optax.OptState, Float[Array, ""]]:
     """Take one step.
 
@@ -40,6 +43,7 @@ def descend(
         rate: learning rate.
         clip: a gradient of a larger global norm is scaled down to this norm.
         epsilon: of Adam.
+        betas: of Adam, the shares of its moments' past that stay.
 
     Returns:
         New weights, new state, and the norm of the gradient before clipping.
@@ -48,7 +52,8 @@ def descend(
     shrink = jnp.minimum(1.0, clip / jnp.maximum(norm, 1e-12))
     gradient = jax.tree.map(lambda g: g * shrink, gradient)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
-        change, state = optax.scale_by_adam(eps=epsilon).update(cast(Any, gradient), state)
+        adam = optax.scale_by_adam(b1=betas[0], b2=betas[1], eps=epsilon)
+        change, state = adam.update(cast(Any, gradient), state)
     return jax.tree.map(lambda p, c: p - rate * c, params, change), state, norm
 
 
