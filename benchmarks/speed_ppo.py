@@ -276,26 +276,25 @@ def main() -> None:
             f"expected a machine with nothing else to do, found a load of {load:.1f}; programs "
             "whose threads wait for each other suffer most, so wait, or rehearse with --dry"
         )
-    rows: list[dict[str, Any]] = []
+    lines = []
     for name in options.only:
-        rows += match(name, options.rounds)
-        print(table([row for row in rows if row["case"] == name]), flush=True)
-    found = {row["case"]: row for row in rows if row["program"] != "ours"}
-    lines = [
-        target(
+        rows = match(name, options.rounds)
+        faster = next(row for row in rows if row["program"] != "ours")
+        case = CASES[name]
+        line = target(
             case.id,
             case.what,
             ">=",
             case.wanted,
-            found[name]["ours_faster"],
-            (found[name]["lowest_round"], found[name]["highest_round"]),
+            faster["ours_faster"],
+            (faster["lowest_round"], faster["highest_round"]),
         )
-        for name, case in CASES.items()
-        if name in found
-    ]
-    print(table(rows), summary(lines), sep="\n\n")
-    if not options.dry:
-        write("speed_ppo", command=command(), seeds=[0], rows=rows, targets=lines)
+        lines.append(line)
+        print(table(rows), flush=True)
+        if not options.dry:
+            part = f"speed_ppo {name}"
+            write("speed_ppo", command=command(), seeds=[0], rows=rows, targets=[line], part=part)
+    print(summary(lines))
 
 
 if __name__ == "__main__":

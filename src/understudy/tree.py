@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Key
 
 from understudy.types import Group, Spec
 
@@ -78,3 +79,8 @@ def with_seen(group: Group, features: jax.Array, actions: Mapping[str, jax.Array
         flat = actions[name].reshape(*actions[name].shape[:-2], 1, -1)
         rows.append(jnp.broadcast_to(flat, (*features.shape[:-1], flat.shape[-1])))
     return jnp.concatenate(rows, -1)
+
+
+def keys_of(key: Key[Array, ""], count: int) -> list[Key[Array, ""]]:
+    """One key for each of `count` groups; `key` itself for a single one, which costs nothing."""
+    return [key] if count == 1 else [jax.random.fold_in(key, number) for number in range(count)]

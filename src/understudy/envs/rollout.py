@@ -130,12 +130,11 @@ def act(
     observation: Observation,
     memory: Memory,
     starts: Bool[Array, " envs"],
-    key: Key[Array, ""],
+    keys: Key[Array, " envs"],
 ) -> tuple[Any, Memory]:
     """One action in every env, ``[envs, ...]``; memory is reset first where an episode starts."""
-    envs = starts.shape[0]
-    memory = tree.where(starts, blank(policy, observation, envs), memory)
-    return jax.vmap(policy.act)(observation, memory, jax.random.split(key, envs))
+    memory = tree.where(starts, blank(policy, observation, starts.shape[0]), memory)
+    return jax.vmap(policy.act)(observation, memory, keys)
 
 
 def collect(
@@ -147,7 +146,10 @@ def collect(
         Where it stands now, and the rollout ``[time, envs, ...]``.
     """
 
-    def row(actor: Actor, keys: Key[Array, "2"]) -> tuple[Actor, dict[str, Any]]:
+    envs = actor.starts.shape[0]
+    act_key, step_key = jax.random.split(key)
+
+    def row(actor: Actor, keys: Any) -> tuple[Actor, dict[str, Any]]:
         action, memory = act(policy, actor.observation, actor.memory, actor.starts, keys[0])
         state, observation, step = advance(env, actor.state, action, keys[1])
         done = jnp.logical_or(step.terminated, step.truncated)
@@ -163,8 +165,8 @@ def collect(
         }
         return Actor(state, observation, memory, done), kept
 
-    before = tree.where(
-        actor.starts, blank(policy, actor.observation, actor.starts.shape[0]), actor.memory
-    )
-    actor, rows = jax.lax.scan(row, actor, jax.random.split(key, (steps, 2)))
+    before = tree.where(actor.starts, blank(policy, actor.observation, envs), actor.memory)
+    # all at once: a split in every step would take longer than many an env
+    keys = jax.random.split(act_key, (steps, envs)), jax.random.split(step_key, steps)
+    actor, rows = jax.lax.scan(row, actor, keys)
     return actor, Rollout(memory=before, **rows)

@@ -226,9 +226,8 @@ def _host_rows(env: HostEnv, policy: Policy, seed: int, games: int) -> Iterator[
     while True:
         kept = []
         for _ in range(steps):
-            action, memory = act(
-                observation, memory, starts, jax.random.fold_in(key, np.uint32(played))
-            )
+            own = jax.random.fold_in(key, np.uint32(played))
+            action, memory = act(observation, memory, starts, jax.random.split(own, games))
             step = env.step({name: np.asarray(a) for name, a in action.items()})
             played += 1
             ended = np.asarray(step.terminated) | np.asarray(step.truncated)

@@ -152,8 +152,9 @@ def _fresh(
 
 @jax.jit
 def _act(algorithm: Any, states: Any, observation: Any, memory: Any, starts: Any, keys: Any) -> Any:
-    def one(state: Any, *rest: Any) -> Any:
-        return rollout.act(algorithm.policy(state, "explore"), *rest)
+    def one(state: Any, observation: Any, memory: Any, starts: Any, key: Any) -> Any:
+        each = jax.random.split(key, starts.shape[0])
+        return rollout.act(algorithm.policy(state, "explore"), observation, memory, starts, each)
 
     return over_seeds(one, states, observation, memory, starts, keys)
 

@@ -82,7 +82,8 @@ class ActionDistribution(eqx.Module):
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "*lead act"]:
         """Draw an action; that of one agent does not depend on how many come after it."""
-        choose, move = jax.random.split(key)
+        both = bool(self.spec.sections) and bool(self.spec.low)
+        choose, move = jax.random.split(key) if both else (key, key)
         if self.spec.sections:
             noise = jax.random.gumbel(choose, self.logits.shape)
             chosen = self._choices(self.logits + noise)
