@@ -20,7 +20,10 @@ class Finding(NamedTuple):
 
 
 def findings(
-    evaluation: Evaluation | None, metrics: Sequence[Mapping[str, Any]], lack: str | None = None
+    evaluation: Evaluation | None,
+    metrics: Sequence[Mapping[str, Any]],
+    lack: str | None = None,
+    more: Sequence[Finding] = (),
 ) -> list[Finding]:
     """Judge an evaluation and the training behind it, worst first.
 
@@ -28,6 +31,7 @@ def findings(
         evaluation: of the run; None where it was not evaluated.
         metrics: lines of ``metrics.jsonl``.
         lack: why sampling is meaningless, as the generator's ``ready`` says.
+        more: what else was found.
     """
     found = [] if lack is None else [Finding("bad", f"Samples mean nothing: {lack}.")]
     if evaluation is None:
@@ -38,7 +42,7 @@ def findings(
         for row in models(evaluation):
             found += (judge_policy if "env" in row else judge)(row, evaluation)
         found += [Finding("warning", note) for note in evaluation.notes if "failed" in note]
-    found += validation(metrics)
+    found += [*validation(metrics), *more]
     order = {"bad": 0, "warning": 1, "good": 2}
     return sorted(found, key=lambda f: order[f.level])
 
