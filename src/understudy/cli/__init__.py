@@ -26,6 +26,7 @@ VERBS = {
     "train": ("understudy.cli.train:Train", "an algorithm on demonstrations; also --resume RUN"),
     "evaluate": ("understudy.cli.runs:Evaluate", "a run beside its baselines"),
     "generate": ("understudy.cli.plays:Generate", "sample plays from a run"),
+    "diagnose": ("understudy.cli.diagnose:Diagnose", "what adversarial training did, drawn"),
     "compare": ("understudy.cli.runs:Compare", "several runs side by side"),
     "render": ("understudy.cli.plays:Render", "plays or demonstrations as GIF, PNG or MP4"),
     "export": ("understudy.cli.runs:Export", "weights and spec alone, to load anywhere"),

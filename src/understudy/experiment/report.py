@@ -20,12 +20,15 @@ from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.grid import Grid
 from understudy.experiment import checkpoint, contenders, games, page, samples
+from understudy.experiment.diagnose import evaluated, pictures
 from understudy.experiment.findings import findings, models
 from understudy.experiment.game_page import headlines, learned_in, rollouts, settings
 from understudy.experiment.generate import Plays
+from understudy.experiment.history import History
 from understudy.experiment.run import Run
 from understudy.experiment.table_page import tables
 from understudy.experiment.tables import Evaluation, number
+from understudy.experiment.trouble import trouble
 from understudy.visualise.animate import animate
 from understudy.visualise.curves import draw_curves
 from understudy.visualise.plays import draw_plays
@@ -85,6 +88,7 @@ def report(
         rollouts(run, evaluation, env) if games.plays(story.run) else _plays(story),
         _figures(story),
         _curves(story),
+        _discriminator(story),
         _trust(story),
         _data(story),
         _config(story),
@@ -144,7 +148,12 @@ def _headlines(story: _Story) -> list[tuple[str, str]]:
 def _judgement(story: _Story) -> str:
     items = "".join(
         f'<li class="{f.level}">{page.text(f.text)}</li>'
-        for f in findings(story.evaluation, story.run.metrics, story.lack)
+        for f in findings(
+            story.evaluation,
+            story.run.metrics,
+            story.lack,
+            trouble(story.run.metrics, story.run.spec),
+        )
     )
     return page.section("In plain words", f'<ul class="findings">{items}</ul>' if items else "")
 
@@ -193,6 +202,16 @@ def _curves(story: _Story) -> str:
     if len(story.run.config["stages"]) > 1:
         words += "; dotted rules part the stages"
     return page.section("How it learned", page.picture(draw_curves(metrics), f"{words}."))
+
+
+def _discriminator(story: _Story) -> str:
+    """What `understudy diagnose` draws of one run; of evaluations on the way too."""
+    if not story.run.metrics:
+        return ""
+    history = History(story.run)
+    made = pictures([history], evaluated(story.evaluation))
+    shown = [page.picture(picture.figure, picture.caption) for picture in made]
+    return page.section("The discriminator" if history.adversarial else "On the way", *shown)
 
 
 def _trust(story: _Story) -> str:
