@@ -24,6 +24,8 @@ _PUBLIC = {
     "HAPPO": "understudy.algorithms.presets",
     "MAT": "understudy.algorithms.presets",
     "MATDec": "understudy.algorithms.presets",
+    "BC": "understudy.algorithms.presets",
+    "JointBC": "understudy.algorithms.presets",
     "Stages": "understudy.algorithms.stages",
     "envs": "understudy.envs",
     "experts": "understudy.envs",

@@ -42,6 +42,26 @@ def test_agents_of_a_window_throughout_and_any():
     assert batch.observation.alive["player"][0].tolist() == [[True, False, True], [True] * 3]
 
 
+def test_every_slot_belongs_to_a_window_dead_or_alive():
+    d = tracks(lengths=(4,), players=3)
+    alive = d.alive["player"].copy()
+    alive[:2, 1] = False
+    alive[:, 2] = False
+    features = {**d.features, "player": d.features["player"] * alive[..., None]}
+    d = d.replace(alive={**d.alive, "player": alive}, features=features)
+    found = windows(d, 2, agents="every")
+    assert found.whole == ("player", "ball")
+    assert found.capacities(d.spec) == {"player": 3, "ball": 1}
+    assert found.slots["player"].tolist() == [[0, 1, 2]] * 3
+    batch = gather(rows(d), found.lean(), np.asarray([1, 0]))
+    assert batch.observation.alive["player"].tolist() == [
+        [[True, False, False], [True, True, False]], [[True, False, False]] * 2,
+    ]  # fmt: skip
+    np.testing.assert_array_equal(
+        batch.observation.features["player"][0], d.features["player"][1:3]
+    )
+
+
 def test_windows_with_too_few_agents_are_dropped():
     d = tracks(lengths=(4,), players=3)
     alive = d.alive["player"].copy()
@@ -65,7 +85,7 @@ def test_capacity_is_exact_where_all_windows_have_the_same_count():
 
 
 @pytest.mark.parametrize("make", [everything, lambda: tracks(ragged=True), tracks])
-@pytest.mark.parametrize("agents", ["throughout", "any"])
+@pytest.mark.parametrize("agents", ["throughout", "any", "every"])
 def test_gather_equals_cutting_by_hand_in_numpy_and_in_jax(make, agents):
     d = make()
     found = windows(d, 3, agents=agents, least=0)

@@ -10,5 +10,7 @@ ALGORITHMS = {
     "happo": "understudy.algorithms.presets:HAPPO",
     "mat": "understudy.algorithms.presets:MAT",
     "mat-dec": "understudy.algorithms.presets:MATDec",
+    "bc": "understudy.algorithms.presets:BC",
+    "joint-bc": "understudy.algorithms.presets:JointBC",
 }
 """Name on the command line -> what makes the algorithm."""

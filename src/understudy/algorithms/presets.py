@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from understudy.algorithms import happo, intents, ppo
+from understudy.algorithms import bc, happo, intents, ppo
 from understudy.algorithms.recurrent import RecurrentGenerator
 from understudy.algorithms.stages import Stages
 from understudy.networks.actor_critic import ActorCritic
@@ -126,6 +126,24 @@ def MATDec(**arguments: Any) -> ppo.PPO:
         arguments: fields of `ppo.PPO`, or of the `Transformer` it learns.
     """
     return MAT(**{"decoder": "independent", **arguments})
+
+
+def BC(**arguments: Any) -> bc.BC:
+    """Behaviour cloning: every agent learns what was recorded of it, from what it observes.
+
+    Args:
+        arguments: fields of `bc.BC`, or of the `ActorCritic` it learns.
+    """
+    return _over(bc.BC, ActorCritic(), arguments)
+
+
+def JointBC(**arguments: Any) -> bc.BC:
+    """Behaviour cloning of the team: agents act in turn, each knowing the actions before its own.
+
+    Args:
+        arguments: fields of `bc.BC`, or of the `Transformer` it learns.
+    """
+    return _over(bc.BC, Transformer(), arguments)
 
 
 def _over(page: Any, network: Any, arguments: dict[str, Any]) -> Any:

@@ -21,16 +21,19 @@ class Stages:
     """Train algorithms one after the other.
 
     Args:
-        stages: ``((algorithm, steps), ...)``; a number of steps given to `train` stretches all
-            stages alike.
+        stages: ``((algorithm, steps), ...)``.
         handover: name of what a stage passes on, one of `HANDOVERS`.
+        stretch: which stages a number of steps given to `train` (of all stages together) changes:
+            ``"all"`` of them alike, or the ``"last"`` alone, so that a warm start stays as long
+            as it is.
 
     Raises:
-        UserError: for no stage, a stage without steps, or an unknown handover.
+        UserError: for no stage, a stage without steps, or an unknown handover or stretch.
     """
 
     stages: tuple[tuple[Any, int], ...]
     handover: str = "copy_weights"
+    stretch: str = "all"
 
     def __post_init__(self) -> None:
         require(len(self.stages) > 0, "expected at least one stage (algorithm, steps), found none")
@@ -44,6 +47,10 @@ class Stages:
             self.handover in HANDOVERS,
             f"expected a handover among {sorted(HANDOVERS)}, found {self.handover!r}",
         )
+        require(
+            self.stretch in ("all", "last"),
+            f"expected to stretch 'all' stages or the 'last', found {self.stretch!r}",
+        )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -56,7 +63,20 @@ class Stages:
         return sum(steps for _, steps in self.stages)
 
     def scaled(self, steps: int) -> Stages:
-        """The same stages stretched to `steps` together, each at least one."""
+        """The same stages stretched to `steps` together, each at least one.
+
+        Raises:
+            UserError: for fewer steps than stages take that keep theirs.
+        """
+        if self.stretch == "last":
+            last, own = self.stages[-1]
+            kept = self.steps - own
+            require(
+                steps > kept,
+                f"expected more than the {kept} steps that the stages before the last take, found "
+                f"{steps}; give more, or shorten those stages",
+            )
+            return dataclasses.replace(self, stages=(*self.stages[:-1], (last, steps - kept)))
         share = steps / self.steps
         return dataclasses.replace(
             self, stages=tuple((a, max(1, round(n * share))) for a, n in self.stages)
@@ -86,23 +106,70 @@ def copy_weights(old: Any, new: Any) -> Any:
             f"copy_weights passes on State.params, found none in {type(state).__name__}; "
             "use another handover",
         )
-    known = {
-        _describe(p, leaf): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(old.params)
-    }
-    places, structure = jax.tree_util.tree_flatten_with_path(new.params)
-    matches = sum(_describe(*place) in known for place in places)
+    return dataclasses.replace(new, params=_matched("copy_weights", old.params, new.params))
+
+
+def copy_policy(old: Any, new: Any) -> Any:
+    """Copy the weights of the policy that the next stage has too, and nothing else.
+
+    They are the ``params`` of a state, or of the optimiser inside it, and so on: a cloned policy
+    goes to the optimiser of an adversarial state. Critics, discriminators and optimiser states
+    start afresh.
+
+    Raises:
+        UserError: when no leaf matches, or a state has no ``params`` and no optimiser inside.
+    """
+    for state in (old, new):
+        require(
+            hasattr(_innermost(state), "params"),
+            f"copy_policy passes on State.params, or those of State.optimiser, found neither in "
+            f"{type(state).__name__}; use another handover",
+        )
+    params = _innermost(old).params
+    acting = params.acting() if hasattr(params, "acting") else params
+    return _with_params(new, _matched("copy_policy", acting, _innermost(new).params))
+
+
+def _innermost(state: Any) -> Any:
+    """The first state with ``params`` on the way through optimisers."""
+    while not hasattr(state, "params") and hasattr(state, "optimiser"):
+        state = state.optimiser
+    return state
+
+
+def _with_params(state: Any, params: Any) -> Any:
+    """`state` with other ``params`` of its innermost."""
+    if hasattr(state, "params"):
+        return dataclasses.replace(state, params=params)
+    return dataclasses.replace(state, optimiser=_with_params(state.optimiser, params))
+
+
+def _matched(handover: str, old: Any, new: Any) -> Any:
+    """`new` with every leaf that `old` has at the same path, of the same shape and type.
+
+    Raises:
+        UserError: when there is none.
+    """
+    known = {_describe(p, leaf): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(old)}
+    places, structure = jax.tree_util.tree_flatten_with_path(new)
+    # an empty leaf says nothing
+    matches = sum(_describe(*place) in known for place in places if np.size(place[1]))
     if not matches:
         raise UserError(
-            "copy_weights found no weight that both stages share; use stages of the same networks "
+            f"{handover} found no weight that both stages share; use stages of the same networks "
             "or handover='fresh'"
         )
     leaves = [known.get(_describe(*place), place[1]) for place in places]
-    return dataclasses.replace(new, params=jax.tree.unflatten(structure, leaves))
+    return jax.tree.unflatten(structure, leaves)
 
 
 def _describe(place: Any, leaf: Any) -> tuple[str, tuple[int, ...], str]:
     return jax.tree_util.keystr(place), np.shape(leaf), str(leaf.dtype)
 
 
-HANDOVERS: dict[str, Callable[[Any, Any], Any]] = {"copy_weights": copy_weights, "fresh": fresh}
+HANDOVERS: dict[str, Callable[[Any, Any], Any]] = {
+    "copy_weights": copy_weights,
+    "copy_policy": copy_policy,
+    "fresh": fresh,
+}
 """Handover -> ``(state of the stage before, fresh state) -> state``."""

@@ -88,7 +88,7 @@ def windows(
     length: int,
     *,
     stride: int = 1,
-    agents: Literal["throughout", "any"] = "throughout",
+    agents: Literal["throughout", "any", "every"] = "throughout",
     least: int = 1,
 ) -> Windows:
     """Find every window of `length` rows that lies inside one episode.
@@ -97,8 +97,9 @@ def windows(
         demonstrations: the set to cut.
         length: rows per window.
         stride: rows between the beginnings of neighbouring windows of an episode.
-        agents: an agent belongs to a window if alive in every row of it (``"throughout"``) or in
-            at least one (``"any"``).
+        agents: an agent belongs to a window if alive in every row of it (``"throughout"``), in at
+            least one (``"any"``), or dead or alive (``"every"``: slot i of the demonstrations is
+            agent i of every window).
         least: windows with fewer agents of the first group than this are dropped.
 
     Returns:
@@ -144,6 +145,8 @@ def windows(
 
 def _belongs(alive: np.ndarray, start: np.ndarray, length: int, agents: str) -> np.ndarray:
     """Bool [windows, slots]; goes through the rows in pieces."""
+    if agents == "every":
+        return np.broadcast_to(np.True_, (len(start), alive.shape[1]))
     result = np.empty((len(start), alive.shape[1]), bool)
     for begin in range(0, len(start), _PIECE):
         some = start[begin : begin + _PIECE]

@@ -38,22 +38,36 @@ def plays(run: Any) -> bool:
 
 
 def env_of(run: Run) -> Any:
-    """The env a run was trained with.
+    """The env a run was trained with, or that its demonstrations were collected in.
 
     Raises:
         UserError: where there was none, or one that `understudy` cannot build again.
     """
     kept = run.config["env"]
     if kept is None:
-        raise UserError(
-            f"expected an env to play in, found none, and {run.folder} was trained without one; "
-            "give env="
-        )
+        known = _collected_in(run)
+        if known is None:
+            raise UserError(
+                f"expected an env to play in, found none, and {run.folder} was trained without "
+                "one; give env="
+            )
+        return known
     require(
         kept["config"] is not None,
         f"{run.folder} was trained in the env {kept['name']}, which is not kept with it; give env=",
     )
     return config.from_json(kept["config"])
+
+
+def _collected_in(run: Run) -> Any:
+    """The env that the demonstrations of a run name; None unless it is one of understudy."""
+    kept = (run.config["demonstrations"] or {}).get("env")
+    if not isinstance(kept, dict) or not str(kept.get("type")).startswith("understudy."):
+        return None
+    try:
+        return config.from_json(kept)
+    except UserError:
+        return None
 
 
 def describe(env: Any) -> dict[str, Any]:

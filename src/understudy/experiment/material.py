@@ -75,6 +75,7 @@ def describe(source: Source) -> dict[str, Any]:
         "frames": demonstrations.frames,
         "rate": demonstrations.rate,
         "unit": demonstrations.unit,
+        "env": demonstrations.provenance.get("env"),
     }
 
 

@@ -10,7 +10,7 @@ from understudy.algorithms.stages import Stages
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.statistics import statistics as measure
 from understudy.data.statistics import to_json
-from understudy.experiment import config, folder, material, plan, trackers
+from understudy.experiment import config, fit, folder, material, plan, practice, trackers
 from understudy.experiment.plan import TrainOptions
 from understudy.experiment.run import VERSION, Run
 from understudy.experiment.session import Progress, Session
@@ -40,7 +40,8 @@ def train(
         demonstrations: the training split, or its folder (which can be found again on `resume`).
         validation: windows of these score generators at checkpoints and choose the best one.
         steps: updates, or env steps for an algorithm with an env; default: the algorithm's own.
-            With `Stages`, all of them together, each stretched alike.
+            With `Stages`, all of them together: each stretched alike, or the last alone, as the
+            stages say.
         seeds: trainings side by side; seed i is ``key(seed + i)``. All see the same windows.
         seed: of the first.
         out: folder of the run; new or empty.
@@ -58,11 +59,13 @@ def train(
     require(seeds > 0 and seed >= 0, f"expected seeds above 0 and seed 0 or above, found {seeds}")
     stages = plan.stretch(algorithm, steps)
     plan.check(stages, env=env, demonstrations=demonstrations)
+    practice.check(stages, env, options)
     trackers.check(options.trackers)
     with folder.locked(out):
         training = _read(demonstrations, options)
         checking = _read(validation, options)
         if training is not None:
+            fit.check(stages, training.demonstrations, env)
             stages = stages.map(lambda a: _resolve(a, training.demonstrations))
         planned = plan.lay_out(stages, options, env, seeds)
         spec = _spec(stages, env, training)
@@ -134,23 +137,10 @@ def _resolve(algorithm: Any, demonstrations: Demonstrations) -> Any:
 
 
 def _spec(stages: Stages, env: Any, training: material.Source | None) -> Spec:
-    """The env's spec, or that of the windows where no stage acts.
-
-    Raises:
-        UserError: when demonstrations and env describe their agents differently.
-    """
+    """The env's spec, or that of the windows where no stage acts."""
     if not any("env" in algorithm.needs for algorithm, _ in stages.stages):
         assert training is not None
         return material.cut(stages.stages[0][0], training.demonstrations).spec
-    if training is not None:
-        for group in env.spec.groups:
-            logged = training.demonstrations.spec[group.name]
-            require(
-                (logged.observation, logged.action) == (group.observation, group.action),
-                f"expected demonstrations of group {group.name!r} with {group.observation} "
-                f"features and {group.action}, as in the env, found {logged.observation} and "
-                f"{logged.action}",
-            )
     return env.spec
 
 

@@ -110,6 +110,11 @@ class ActorsAndCritics(eqx.Module):
         return any(actor.recurrent for actor in self.actors.values())
 
     @property
+    def in_turn(self) -> bool:
+        """Agents of a group act at once."""
+        return False
+
+    @property
     def decentralised(self) -> bool:
         """Each agent acts on what it observes."""
         return not any(group.sees for group in self.spec.groups)
@@ -167,6 +172,10 @@ class ActorsAndCritics(eqx.Module):
             log_prob[group.name] = found.log_prob(rows.action[group.name])
             entropy[group.name] = found.entropy()
         return log_prob, entropy
+
+    def predictions(self, rows: Rows) -> dict[str, ActionDistribution]:
+        """What the actors of all groups would do in rows ``[time, envs]``."""
+        return {group.name: self.distributions(group, rows) for group in self.spec.groups}
 
     def values_next(self, rows: Rows, following: Observation) -> Any:
         """Values of what each row led to, ``{group: [time, envs, agents]}``."""

@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Key
 
+from understudy.networks.actions import ActionDistribution
 from understudy.types import Actions, Memory, Mode, Observation, Spec, record
 
 
@@ -62,6 +63,11 @@ class Network(Protocol):
         ...
 
     @property
+    def in_turn(self) -> bool:
+        """Agents act one after the other, each knowing the actions before its own."""
+        ...
+
+    @property
     def decentralised(self) -> bool:
         """Each agent acts on what it observes."""
         ...
@@ -96,6 +102,10 @@ class Network(Protocol):
 
     def log_prob(self, rows: Rows) -> tuple[Any, Any]:
         """Log-probability and entropy per agent, without values."""
+        ...
+
+    def predictions(self, rows: Rows) -> dict[str, ActionDistribution]:
+        """What agents would do in rows, told the true actions they act after."""
         ...
 
     def values_next(self, rows: Rows, following: Observation) -> Any:

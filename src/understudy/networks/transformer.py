@@ -130,6 +130,11 @@ class TransformerTeam(eqx.Module):
         return self
 
     @property
+    def in_turn(self) -> bool:
+        """Agents act one after the other, each knowing the actions before its own."""
+        return bool(self.decoder)
+
+    @property
     def decentralised(self) -> bool:
         """Each agent acts on what it observes."""
         return not self.decoder and not any(group.sees for group in self.spec.groups)
@@ -155,7 +160,7 @@ class TransformerTeam(eqx.Module):
         """One joint action, agent after agent, and how likely each part of it was."""
         actions: dict[str, Any] = {}
         log_probs: dict[str, Any] = {}
-        keys = [jax.random.fold_in(key, number) for number in range(len(self.spec.groups))]
+        keys = tree.keys_of(key, len(self.spec.groups))
         if not self.decoder:
             for group, own in zip(self.spec.groups, keys, strict=True):
                 found = self._alone(group, observation, actions)
@@ -186,10 +191,14 @@ class TransformerTeam(eqx.Module):
 
     def log_prob(self, rows: Rows) -> tuple[Any, Any]:
         """Log-probability and entropy of each agent's action in rows ``[time, envs]``."""
-        seen, alive = self._encode(rows.observation)
-        found = self._taught(seen, alive, rows)
+        found = self.predictions(rows)
         logs = {name: each.log_prob(rows.action[name]) for name, each in found.items()}
         return logs, {name: each.entropy() for name, each in found.items()}
+
+    def predictions(self, rows: Rows) -> dict[str, ActionDistribution]:
+        """What each agent would do in rows ``[time, envs]``, told the true actions before."""
+        seen, alive = self._encode(rows.observation)
+        return self._taught(seen, alive, rows)
 
     def values_next(self, rows: Rows, following: Observation) -> Any:
         """Values of what each row led to, ``{group: [time, envs, agents]}``."""
