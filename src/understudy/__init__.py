@@ -36,6 +36,7 @@ _PUBLIC = {
     "evaluate": "understudy.experiment.evaluate",
     "generate": "understudy.experiment.generate",
     "compare": "understudy.experiment.compare",
+    "diagnose": "understudy.experiment.diagnose",
     "report": "understudy.experiment.report",
     "load_policy": "understudy.experiment.run",
     "load_generator": "understudy.experiment.run",
