@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key
 
 from understudy import tree
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
-from understudy.networks.players import Activation, Player, Players, drawn
+from understudy.networks.players import Activation, Player, Players, Sharing, drawn
 from understudy.networks.policy import Evaluated, Rows
 from understudy.types import (
     Actions,
@@ -36,11 +36,13 @@ class ActorCritic:
 
     hidden: tuple[int, ...] = (64, 64)
     """Units of the hidden layers of actors and critics."""
-    sharing: Literal["shared", "independent"] = "shared"
-    """One actor and one critic for all agents of a group, or one of each for every agent."""
+    sharing: Sharing = "shared"
+    """One actor and one critic for all agents of a group, one of each for every agent, or one of
+    each that reads all agents of the group at once and answers for all of them."""
     critic: Literal["own", "central"] = "central"
     """A critic reads what its agent observes; a central one also the state of the game (what
-    everybody observes, where the game has no state) and which agent it is asked about."""
+    everybody observes, where the game has no state) and which agent it is asked about. A joint
+    one reads what all agents of its group observe, or everything."""
     activation: Activation = "tanh"
     """Between layers."""
     recurrent: int = 0
@@ -59,6 +61,8 @@ class ActorCritic:
     @property
     def title(self) -> str:
         """What PPO with this network is called."""
+        if self.sharing == "joint":
+            return "joint PPO"
         return "MAPPO" if self.critic == "central" else "IPPO"
 
     def init(self, spec: Spec, key: Key[Array, ""]) -> ActorsAndCritics:
@@ -71,22 +75,26 @@ class ActorCritic:
         for number, group in enumerate(spec.groups):
             action = action_of(group)
             first, second = jax.random.split(jax.random.fold_in(key, number))
-            shared = self.sharing == "shared"
-            made = {
-                "activation": self.activation,
-                "recurrent": self.recurrent,
-                "normalise": self.normalise,
-            }
-            outputs = action.choices + len(action.low)
-            player = Player(spec.inputs(group.name), self.hidden, outputs, **made)
-            actors[group.name] = drawn(player, group.agents, first, shared=shared, gain=self.gain)
-            seen = critic_inputs(spec, group, self.critic, shared)
-            player = Player(seen, self.hidden, 1, **made)
-            critics[group.name] = drawn(player, group.agents, second, shared=shared, gain=1.0)
-            lead = () if shared else (group.agents,)
+            together = group.agents if self.sharing == "joint" else 1
+            seen, outputs = spec.inputs(group.name), action.choices + len(action.low)
+            player = self._player(together * seen, together * outputs)
+            actors[group.name] = drawn(
+                player, group.agents, first, sharing=self.sharing, gain=self.gain
+            )
+            player = self._player(critic_inputs(spec, group, self.critic, self.sharing), together)
+            critics[group.name] = drawn(
+                player, group.agents, second, sharing=self.sharing, gain=1.0
+            )
+            lead = () if self.sharing == "shared" else (group.agents,)
             start = jnp.asarray(self.std_start, jnp.float32)
             stds[group.name] = jnp.broadcast_to(start, (*lead, len(action.low)))
         return ActorsAndCritics(actors, critics, stds, spec, self.critic, self.squash, self.std)
+
+    def _player(self, inputs: int, outputs: int) -> Player:
+        return Player(
+            inputs, self.hidden, outputs,
+            activation=self.activation, recurrent=self.recurrent, normalise=self.normalise,
+        )  # fmt: skip
 
 
 class ActorsAndCritics(eqx.Module):
@@ -117,7 +125,8 @@ class ActorsAndCritics(eqx.Module):
     @property
     def decentralised(self) -> bool:
         """Each agent acts on what it observes."""
-        return not any(group.sees for group in self.spec.groups)
+        joint = any(actor.sharing == "joint" for actor in self.actors.values())
+        return not joint and not any(group.sees for group in self.spec.groups)
 
     @property
     def transfers(self) -> bool:
@@ -140,18 +149,18 @@ class ActorsAndCritics(eqx.Module):
         """One joint action, groups in order."""
         actions: dict[str, Any] = {}
         after: Any = {part: {} for part in memory} if self.recurrent else ()
-        for number, group in enumerate(self.spec.groups):
-            x = tree.with_seen(group, observation.features[group.name], actions)
+        keys = tree.keys_of(key, len(self.spec.groups))
+        for group, own in zip(self.spec.groups, keys, strict=True):
+            x = self._seen(group, observation, actions)
             old = memory["actors"][group.name] if self.recurrent else None
             head, new = self.actors[group.name].step(x, old)
             found = self.distribution(group, head, observation)
-            own = jax.random.fold_in(key, number)
             actions[group.name] = found.mode() if mode == "mode" else found.sample(own)
             if self.recurrent:
                 after["actors"][group.name] = new
             if self.recurrent and mode == "explore":
                 critic = self.critics[group.name]
-                x = critic_features(self.spec, group, observation, self.critic, critic.shared)
+                x = critic_features(self.spec, group, observation, self.critic, critic.sharing)
                 after["critics"][group.name] = critic.step(x, memory["critics"][group.name])[1]
         return actions, after
 
@@ -182,7 +191,7 @@ class ActorsAndCritics(eqx.Module):
         found = {}
         for group in self.spec.groups:
             critic = self.critics[group.name]
-            x = critic_features(self.spec, group, following, self.critic, critic.shared)
+            x = critic_features(self.spec, group, following, self.critic, critic.sharing)
             memories = self._values(group, rows)[1] if self.recurrent else None
             found[group.name] = critic.step(x, memories)[0][..., 0]
         return found
@@ -208,7 +217,7 @@ class ActorsAndCritics(eqx.Module):
 
     def distributions(self, group: Group, rows: Rows) -> ActionDistribution:
         """What the actors of a group would do in rows ``[time, envs]``."""
-        x = tree.with_seen(group, rows.observation.features[group.name], rows.action)
+        x = self._seen(group, rows.observation, rows.action)
         memory = rows.memory["actors"][group.name] if self.recurrent else None
         head, _ = self.actors[group.name].sequence(x, rows.starts, memory)
         return self.distribution(group, head, rows.observation)
@@ -224,46 +233,86 @@ class ActorsAndCritics(eqx.Module):
             head, positive(std, self.std), action_of(group), legal=legal, squash=self.squash
         )
 
+    def _seen(
+        self, group: Group, observation: Observation, actions: Actions
+    ) -> Float[Array, "*lead agents features"]:
+        """What actors read; joint ones read 0 of agents that are not alive."""
+        x = tree.with_seen(group, observation.features[group.name], actions)
+        if self.actors[group.name].sharing != "joint":
+            return x
+        same_number(group, x.shape[-2], "joint actors", "sharing='shared'")
+        return jnp.where(observation.alive[group.name][..., None], x, 0.0)
+
     def _values(self, group: Group, rows: Rows) -> tuple[Array, Array | None]:
         critic = self.critics[group.name]
-        x = critic_features(self.spec, group, rows.observation, self.critic, critic.shared)
+        x = critic_features(self.spec, group, rows.observation, self.critic, critic.sharing)
         memory = rows.memory["critics"][group.name] if self.recurrent else None
         values, memories = critic.sequence(x, rows.starts, memory)
         return values[..., 0], memories
 
 
-def critic_inputs(spec: Spec, group: Group, critic: str, shared: bool) -> int:
+def critic_inputs(spec: Spec, group: Group, critic: str, sharing: Sharing) -> int:
     """Number of features a critic reads; see `critic_features`."""
+    own = group.observation * (group.agents if sharing == "joint" else 1)
     if critic == "own":
-        return group.observation
-    state = spec.state or sum(g.observation * g.agents for g in spec.groups)
-    return group.observation + state + (group.agents if shared else 0)
+        return own
+    everything = sum(g.observation * g.agents for g in spec.groups)
+    if sharing == "joint":
+        return own + spec.state if spec.state else everything
+    return own + (spec.state or everything) + (group.agents if sharing == "shared" else 0)
 
 
 def critic_features(
-    spec: Spec, group: Group, observation: Observation, critic: str, shared: bool
-) -> Float[Array, "*lead agents features"]:
-    """What critics read: own features; a central one also the state, and which agent it is.
+    spec: Spec, group: Group, observation: Observation, critic: str, sharing: Sharing
+) -> Float[Array, "*lead rows features"]:
+    """What critics read, a row for each agent: own features; central ones also the state, and which
+    agent it is. A joint critic reads its rows side by side.
 
     Raises:
-        UserError: when a central critic meets another number of agents than it was made for.
+        UserError: when a central or joint critic meets another number of agents than it was made
+            for.
     """
+    if sharing == "joint":
+        return _joint_features(spec, group, observation, critic)
     own = observation.features[group.name]
     if critic == "own":
         return own
     *lead, agents, _ = own.shape
-    require(
-        agents == group.agents,
-        f"expected {group.agents} agents for a central critic, found {agents}; train with "
-        "critic='own' for other numbers",
-    )
-    if observation.state is not None:
-        state = observation.state
-    else:
+    same_number(group, agents, "a central critic", "critic='own'")
+    state = observation.state
+    if state is None:
         parts = [observation.features[name].reshape(*lead, -1) for name in spec.names]
         state = jnp.concatenate(parts, -1)
     pieces = [own, jnp.broadcast_to(state[..., None, :], (*lead, agents, state.shape[-1]))]
-    if shared:
+    if sharing == "shared":
         number = jnp.eye(agents, dtype=own.dtype)
         pieces.append(jnp.broadcast_to(number, (*lead, agents, agents)))
     return jnp.concatenate(pieces, -1)
+
+
+def _joint_features(
+    spec: Spec, group: Group, observation: Observation, critic: str
+) -> Float[Array, "*lead rows features"]:
+    """Rows of all agents, 0 for the dead; of everything one row."""
+
+    def rows(name: str) -> Array:
+        same_number(spec[name], observation.features[name].shape[-2], "a joint critic",
+                    "sharing='shared' and critic='own'")  # fmt: skip
+        return jnp.where(observation.alive[name][..., None], observation.features[name], 0.0)
+
+    if critic == "own":
+        return rows(group.name)
+    names = spec.names if observation.state is None else (group.name,)
+    parts = [rows(name).reshape(*observation.features[name].shape[:-2], -1) for name in names]
+    if observation.state is not None:
+        parts.append(observation.state)
+    return jnp.concatenate(parts, -1)[..., None, :]
+
+
+def same_number(group: Group, agents: int, what: str, instead: str) -> None:
+    """Refuse another number of agents than a group was built for."""
+    require(
+        agents == group.agents,
+        f"expected {group.agents} agents for {what}, found {agents}; train with {instead} for "
+        "other numbers",
+    )

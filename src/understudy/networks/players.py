@@ -1,4 +1,7 @@
-"""Networks of the agents of a group: perceptrons, with memory or without, shared or one each."""
+"""Networks of the agents of a group: perceptrons, with memory or without.
+
+They are shared, one for each agent, or one for all of them together.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from jaxtyping import Array, Bool, Float, Key
 from understudy.networks.mlp import LayerNorm, Linear, orthogonal, stacked
 from understudy.networks.recurrent import GRULayer, scan_with_resets
 
+Sharing = Literal["shared", "independent", "joint"]
+"""One network that every agent uses by itself, one for each agent, or one that reads and answers
+for all agents at once."""
 Activation = Literal["relu", "tanh", "gelu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
@@ -85,10 +91,21 @@ class Player(eqx.Module):
 
 
 class Players(eqx.Module):
-    """Networks of all agents of a group; every array has an ``agents`` axis before the last."""
+    """Networks of all agents of a group; every array has an ``agents`` axis before the last.
+
+    A joint network reads the rows of that axis side by side, however many they are, and has one
+    memory: its ``agents`` axis is 1 long.
+    """
 
     net: Player
-    shared: bool = eqx.field(static=True)
+    sharing: Sharing = eqx.field(static=True)
+    agents: int = eqx.field(static=True)
+    """How many a joint network answers for, or have weights of their own."""
+
+    @property
+    def shared(self) -> bool:
+        """The same weights for each agent by itself."""
+        return self.sharing == "shared"
 
     @property
     def recurrent(self) -> int:
@@ -97,37 +114,49 @@ class Players(eqx.Module):
 
     def memory(self, agents: int) -> Float[Array, "agents recurrent"] | None:
         """Memory before the first row."""
+        agents = 1 if self.sharing == "joint" else agents
         return jnp.zeros((agents, self.recurrent)) if self.recurrent else None
 
     def of(self, agent: Array | int) -> Player:
         """The network of one agent."""
-        return self.net if self.shared else jax.tree.map(lambda leaf: leaf[agent], self.net)
+        if self.sharing != "independent":
+            return self.net
+        return jax.tree.map(lambda leaf: leaf[agent], self.net)
 
     def step(
-        self, x: Float[Array, "*lead agents in"], memory: Array | None
+        self, x: Float[Array, "*lead rows in"], memory: Array | None
     ) -> tuple[Float[Array, "*lead agents out"], Array | None]:
         """One row of every agent."""
-        if self.shared:
+        if self.sharing == "shared":
             return self.net.step(x, memory)
+        if self.sharing == "joint":
+            out, after = self.net.step(
+                _side_by_side(x), None if memory is None else memory[..., 0, :]
+            )
+            return self._apart(out), None if after is None else after[..., None, :]
         each = jax.vmap(lambda net, x, m: net.step(x, m), in_axes=(0, -2, -2), out_axes=-2)
         return each(self.net, x, memory)
 
     def sequence(
         self,
-        x: Float[Array, "time envs agents in"],
+        x: Float[Array, "time envs rows in"],
         starts: Bool[Array, "time envs"],
         memory: Float[Array, "envs agents recurrent"] | None,
     ) -> tuple[Array, Array | None]:
         """All rows of every agent: outputs and memories ``[time, envs, agents, ...]``."""
         if not self.recurrent:
             return self.step(x, None)
+        assert memory is not None
         time, envs, agents = x.shape[:3]
-        if not self.shared:
+        if self.sharing == "independent":
             each = jax.vmap(
                 lambda net, x, m: net.sequence(x, starts, m), in_axes=(0, 2, 1), out_axes=2
             )
             return each(self.net, x, memory)
-        assert memory is not None
+        if self.sharing == "joint":
+            out, memories = self.net.sequence(_side_by_side(x), starts, memory[:, 0])
+            assert memories is not None
+            return self._apart(out), memories[:, :, None]
         spread = jnp.broadcast_to(starts[:, :, None], (time, envs, agents))
         out, memories = self.net.sequence(
             x.reshape(time, envs * agents, -1),
@@ -138,26 +167,33 @@ class Players(eqx.Module):
         shape = (time, envs, agents, -1)
         return out.reshape(shape), memories.reshape(shape)
 
+    def _apart(self, out: Float[Array, "*lead numbers"]) -> Float[Array, "*lead agents out"]:
+        return out.reshape(*out.shape[:-1], self.agents, -1)
+
+
+def _side_by_side(x: Float[Array, "*lead rows in"]) -> Float[Array, "*lead numbers"]:
+    return x.reshape(*x.shape[:-2], -1)
+
 
 def drawn(
     player: Player,
     agents: int,
     key: Key[Array, ""],
     *,
-    shared: bool,
+    sharing: Sharing,
     gain: float | Float[Array, ""],
 ) -> Players:
     """Orthogonal weights, for all agents alike or for each its own.
 
     Args:
-        player: sizes.
-        agents: how many have weights of their own, if not shared.
+        player: sizes; a joint one reads and answers for all agents.
+        agents: how many.
         key: of the draw.
-        shared: one set of weights.
+        sharing: of the weights.
         gain: of the head; hidden layers have √2.
     """
-    net = player if shared else stacked(player, agents)
+    net = stacked(player, agents) if sharing == "independent" else player
     body, last = jax.random.split(key)
     net = orthogonal(net, body, gain=math.sqrt(2.0))
     head = orthogonal(net.head, last, gain=gain)
-    return Players(eqx.tree_at(lambda n: n.head, net, head), shared)
+    return Players(eqx.tree_at(lambda n: n.head, net, head), sharing, agents)

@@ -1,11 +1,12 @@
 """Spectral normalisation: every linear weight W is used as ``W / σ(W)``, or ``σ(W_0) W / σ(W)``.
 
 σ is the largest singular value, found by power iteration whose vectors u and v are kept between
-steps; ``σ = uᵀ W v`` has a gradient in W, the vectors have none. With the improved form weights
-keep the σ they were drawn with, W_0, which lets transformers learn where 1 does not.
+steps; ``σ = uᵀ W v`` has a gradient in W, the vectors have none. In the improved form weights keep
+the σ of W_0, which they were drawn with.
 
 Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018; Lee
 et al., "ViTGAN: Training GANs with Vision Transformers", ICLR 2022, section 4.1 (improved).
+Deviation: many power iterations at a time, by squaring; see `SQUARINGS`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ T = TypeVar("T")
 Normalisation = Literal["none", "spectral", "improved"]
 """Weights as they are, with largest singular value 1, or with the one they were drawn with."""
 
-SQUARINGS = 5
-"""Powers of ``WᵀW`` are taken by squaring it so often: 2⁵ = 32 power iterations at a time. One at a
-time would be up to 12 % behind weights that were drawn orthogonal, whose singular values are alike
-and soon are no more."""
+SQUARINGS = 7
+"""``WᵀW`` is squared so often: 2⁷ = 128 power iterations at a time, whose σ is within 2 % of the
+largest singular value however weights move. One at a time stays up to 30 % behind weights that
+were drawn orthogonal: their singular values are alike at first, and then no more."""
 SMALLEST = 1e-12
 """Lengths are taken to be at least this."""
 
@@ -49,9 +50,7 @@ def start(network: Any) -> Vectors:
     left = tuple(_spread(weight[..., 0]) for weight in weights)
     right = tuple(_spread(weight[..., 0, :]) for weight in weights)
     empty = tuple(jnp.zeros(weight.shape[:-2]) for weight in weights)
-    found = Vectors(left, right, empty)
-    for _ in range(2):
-        found = advance(network, found)
+    found = advance(network, Vectors(left, right, empty))
     sides = zip(weights, found.left, found.right, strict=True)
     largest = tuple(_largest(*three) for three in sides)
     return Vectors(found.left, found.right, jax.lax.stop_gradient(largest))
