@@ -29,7 +29,8 @@ SPREAD = {"discount": 0.95}
 GAMES: dict[str, dict[str, Any]] = {
     "spread": {
         "env": "spread",
-        "steps": 3_000_000,
+        "steps": 1_000_000,
+        "longer": {"MAPPO": 3_000_000, "HAPPO": 3_000_000},
         "algorithms": {
             "MAPPO": us.MAPPO(**SPREAD, learning_rate=3e-3, epochs=8),
             "HAPPO": us.HAPPO(**SPREAD),
@@ -47,18 +48,19 @@ GAMES: dict[str, dict[str, Any]] = {
         "algorithms": {"MAPPO": us.MAPPO(rollout=256, envs=16)},
     },
 }
-"""What is trained where, for how many env steps a seed."""
+"""What is trained where, for how many env steps a seed; some for longer as well."""
 
 
-def trained(game: str, name: str, folder: Path, **changes: Any) -> Any:
+def trained(game: str, name: str, folder: Path, steps: int | None = None) -> Any:
     """The finished run of one optimiser, trained now if it is not there."""
-    plan = {**GAMES[game], **changes}
-    out = folder / f"{game}-{name.lower()}"
+    plan = GAMES[game]
+    steps = plan["steps"] if steps is None else steps
+    out = folder / f"{game}-{name.lower()}-{steps}"
     if (out / "config.json").exists():
         return resume(out, env=made(plan))
     options = TrainOptions(checkpoint_every=None)
     return train_anew(
-        plan["algorithms"][name], env=made(plan), steps=plan["steps"], seeds=SEEDS, out=out,
+        plan["algorithms"][name], env=made(plan), steps=steps, seeds=SEEDS, out=out,
         options=options, progress=say(name),
     )  # fmt: skip
 
@@ -86,17 +88,20 @@ def seconds(run: Any) -> float:
 
 
 def spread(folder: Path, peer: str | None) -> None:
-    """Scores between a random policy and the Hungarian expert, at equal env steps."""
+    """Scores between a random policy and the Hungarian expert, at equal env steps and beyond."""
     rows: list[dict[str, Any]] = []
     plan = GAMES["spread"]
     scores = {}
-    for name in plan["algorithms"]:
-        run = trained("spread", name, folder)
+    budgets = [(name, plan["steps"]) for name in plan["algorithms"]]
+    for name, steps in [*budgets, *plan["longer"].items()]:
+        run = trained("spread", name, folder, steps)
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=400, mode=mode)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]
         overall = next(row for row in found.rows if row.get("seed") == "mean")
-        scores[name] = overall["normalised_iqm"], overall["intervals"].get("normalised_iqm")
+        scores[f"{name}, {steps / 1e6:g}M steps"] = (
+            overall["normalised_iqm"], overall["intervals"].get("normalised_iqm")
+        )  # fmt: skip
     references = {row["model"]: row for row in found.rows if row.get("reference")}
     rows += [
         {
@@ -107,7 +112,8 @@ def spread(folder: Path, peer: str | None) -> None:
         for name, row in references.items()
     ]
     if peer is not None:
-        rows += peer_rows(peer, plan["steps"], references)
+        for steps in (plan["steps"], max(plan["longer"].values())):
+            rows += peer_rows(peer, steps, references)
     best = max(scores, key=lambda name: scores[name][0])
     finish("spread", rows, [
         target("B1.3", f"spread N=3, best interquartile mean score between random and Hungarian "
@@ -128,7 +134,7 @@ def row_of(name: str, row: dict[str, Any], run: Any, mode: str) -> dict[str, Any
         "mode": mode,
         **{key: row[key] for key in kept if row.get(key) is not None},
         "interval": row.get("intervals", {}),
-        "env_steps": GAMES[run.folder.name.split("-")[0]]["steps"],
+        "env_steps": int(run.folder.name.split("-")[-1]),
         "minutes": round(seconds(run) / 60, 1),
     }
 

@@ -12,5 +12,9 @@ ALGORITHMS = {
     "mat-dec": "understudy.algorithms.presets:MATDec",
     "bc": "understudy.algorithms.presets:BC",
     "joint-bc": "understudy.algorithms.presets:JointBC",
+    "gail": "understudy.algorithms.presets:GAIL",
+    "magail": "understudy.algorithms.presets:MAGAIL",
+    "mild2": "understudy.algorithms.presets:MILD2",
+    "mild2-gd": "understudy.algorithms.presets:MILD2GD",
 }
 """Name on the command line -> what makes the algorithm."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
-from understudy.algorithms import bc, happo, intents, ppo
+from understudy.algorithms import adversarial, bc, happo, intents, ppo
 from understudy.algorithms.recurrent import RecurrentGenerator
 from understudy.algorithms.stages import Stages
 from understudy.networks.actor_critic import ActorCritic
+from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 from understudy.networks.team import Sharing
 from understudy.networks.transformer import Transformer
 from understudy.types import require
@@ -144,6 +145,74 @@ def JointBC(**arguments: Any) -> bc.BC:
         arguments: fields of `bc.BC`, or of the `Transformer` it learns.
     """
     return _over(bc.BC, Transformer(), arguments)
+
+
+Prior = Literal["decentralised", "central", "single", "zero_sum"]
+PRIORS: dict[str, MLPDiscriminator] = {
+    "decentralised": MLPDiscriminator(),
+    "central": MLPDiscriminator(reads="team"),
+    "single": MLPDiscriminator(reads="team", outputs="one"),
+    "zero_sum": MLPDiscriminator(reads="team", outputs="one"),
+}
+"""What MAGAIL presumes of rewards: each agent has its own, which others may matter for, all have
+the same, or what one side wins the other loses."""
+
+
+def MAGAIL(
+    prior: Prior = "decentralised", *, cloning: int = 500, **arguments: Any
+) -> Stages | adversarial.Adversarial:
+    """Multi-agent GAIL: perceptrons tell agents from experts, PPO learns from what they say.
+
+    Args:
+        prior: what is presumed of rewards.
+        cloning: updates of behaviour cloning first; 0 begins with a policy that knows nothing.
+        arguments: fields of `adversarial.Adversarial`.
+    """
+    given = {"discriminator": PRIORS[prior], "opposed": prior == "zero_sum"}
+    return _imitation({"optimiser": MAPPO(), **given, **arguments}, cloning)
+
+
+def GAIL(*, cloning: int = 500, **arguments: Any) -> Stages | adversarial.Adversarial:
+    """GAIL as for one agent: a team is one agent that sees everything and acts for everybody.
+
+    Args:
+        cloning: updates of behaviour cloning first; 0 begins with a policy that knows nothing.
+        arguments: fields of `adversarial.Adversarial`.
+    """
+    return MAGAIL("single", cloning=cloning, **{"optimiser": MAPPO(sharing="joint"), **arguments})
+
+
+def MILD2(*, cloning: int = 500, **arguments: Any) -> Stages | adversarial.Adversarial:
+    """MILD²: a transformer judges the whole team at once, another acts agent after agent.
+
+    Args:
+        cloning: updates of behaviour cloning first; 0 begins with a policy that knows nothing.
+        arguments: fields of `adversarial.Adversarial`.
+    """
+    given = {"discriminator": TransformerDiscriminator(), "objective": "wail"}
+    return _imitation({"optimiser": MAT(), **given, **arguments}, cloning)
+
+
+def MILD2GD(*, cloning: int = 500, **arguments: Any) -> Stages | adversarial.Adversarial:
+    """MILD² without global dependencies: the same, but each score depends on its own agent alone.
+
+    Args:
+        cloning: updates of behaviour cloning first; 0 begins with a policy that knows nothing.
+        arguments: fields of `adversarial.Adversarial`.
+    """
+    alone = TransformerDiscriminator(mask="diagonal")
+    return MILD2(cloning=cloning, **{"discriminator": alone, **arguments})
+
+
+def _imitation(arguments: dict[str, Any], cloning: int) -> Stages | adversarial.Adversarial:
+    """Adversarial imitation, after some behaviour cloning of the same network."""
+    imitate = adversarial.Adversarial(**arguments)
+    if not cloning:
+        return imitate
+    clone = bc.BC(network=imitate.optimiser.network)
+    return Stages(
+        ((clone, cloning), (imitate, imitate.steps)), handover="copy_policy", stretch="last"
+    )
 
 
 def _over(page: Any, network: Any, arguments: dict[str, Any]) -> Any:

@@ -39,7 +39,7 @@ def histogram(
     """Share of every agent's rewards in `BINS` equal bins; the end bins hold what lies outside."""
     place = jnp.floor((rewards - low) / (high - low) * BINS).astype(jnp.int32)
     place = jnp.clip(place, 0, BINS - 1)
-    hits = jax.nn.one_hot(place, BINS) * counted[..., None]
+    hits = jnp.where(counted[..., None], jax.nn.one_hot(place, BINS), 0.0)
     return hits.sum(0) / jnp.maximum(counted.sum(0), 1).astype(rewards.dtype)[:, None]
 
 
