@@ -174,6 +174,18 @@ def test_memory_begins_with_the_window():
     np.testing.assert_allclose(metrics["accuracy"][-10:], 1.0, atol=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("sharing", ["shared", "independent", "joint"])
+def test_what_agents_share_decides_what_they_can_do(sharing):
+    """Each is shown a bit. Some repeat their own, some do but for agent 1, some the other's."""
+    bits = np.random.default_rng(0).integers(0, 2, (500, 2, 1))
+    wanted = {"shared": bits, "independent": bits ^ [[0], [1]], "joint": bits[:, ::-1]}
+    spec = Spec((Group("agents", 2, 1, ActionSpec(sections=(2,))),))
+    algorithm = presets.BC(hidden=(8,), sharing=sharing, learning_rate=2e-2, batch=64)
+    _, metrics = clone(algorithm, recorded(spec, 2.0 * bits - 1, wanted[sharing]), 100)
+    np.testing.assert_allclose(metrics["accuracy"][-10:], 1.0, atol=0.01)
+
+
 def test_a_network_with_memory_needs_windows():
     with pytest.raises(UserError, match=r"more than one row .* found window=1; give a longer"):
         presets.BC(recurrent=8)
@@ -292,9 +304,12 @@ def test_weights_decay_and_biases_do_not():
 
 
 def test_kinds_go_by_their_networks():
-    found = {"bc": us.BC(hidden=(7,), batch=3), "joint": us.JointBC(width=4, window=2)}
-    assert (found["bc"].network.hidden, found["bc"].batch) == ((7,), 3)
-    assert (found["joint"].network.width, found["joint"].window) == (4, 2)
+    found = {
+        "shared": us.BC(hidden=(7,), batch=3), "each": us.BC(sharing="independent"),
+        "joint": us.BC(sharing="joint"), "in turn": us.JointBC(width=4, window=2),
+    }  # fmt: skip
+    assert (found["shared"].network.hidden, found["shared"].batch) == ((7,), 3)
+    assert (found["in turn"].network.width, found["in turn"].window) == (4, 2)
     spec, kinds = Home().spec, {}
     for name, algorithm in found.items():
         assert algorithm.title == "BC"
@@ -305,7 +320,10 @@ def test_kinds_go_by_their_networks():
         policy = jax.eval_shape(explore)
         assert policy.mode == "sample"  # there are no critics to remember
         kinds[name] = (policy.decentralised, policy.transfers)
-    assert kinds == {"bc": (True, True), "joint": (False, False)}
+    assert kinds == {
+        "shared": (True, True), "each": (True, False),
+        "joint": (False, False), "in turn": (False, False),
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

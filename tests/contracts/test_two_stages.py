@@ -1,5 +1,6 @@
 """Two stages: weights are handed over, the optimiser is not, and steps are shared out."""
 
+import functools
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from contracts.harness import walks
 from contracts.toys import DriftState, LearnDrift
 from understudy.algorithms.presets import BC, MAPPO
 from understudy.algorithms.stages import Stages, copy_policy, copy_weights
-from understudy.experiment import config
+from understudy.experiment import config, loops
 from understudy.types import UserError, record
 
 TINY = {"hidden": (4,), "envs": 2, "rollout": 4, "minibatches": 2, "epochs": 1}
@@ -89,10 +90,11 @@ def test_a_cloned_policy_goes_on_learning(goes_on, stop):
     assert run.step == 12
 
 
-def states(algorithm, seeds=2):
-    """Fresh states of an algorithm in a small game."""
-    keys = jax.random.split(jax.random.key(0), seeds)
-    return jax.vmap(lambda key: algorithm.init(us.envs.Xor().spec, None, key))(keys)
+@functools.cache
+def states(algorithm) -> Any:
+    """Fresh states of two seeds in a small game."""
+    keys = jax.random.split(jax.random.key(0), 2)
+    return loops.initialise(algorithm, None, keys, spec=us.envs.Xor().spec)
 
 
 def test_the_policy_goes_into_the_optimiser_and_nothing_else_does():
