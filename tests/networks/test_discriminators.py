@@ -1,6 +1,7 @@
 """Discriminators: whose observations and actions a score depends on, and on nothing else."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ SIZES = {"wolves": 8, "sheep": 6}
 """4 features, 3 choices and a value; 5 features and a value."""
 ALONE = Spec((WOLVES,))
 EVERYBODY = {"wolves": jnp.ones(3, bool), "sheep": jnp.ones(2, bool)}
-SMALL = {"width": 16, "heads": 2}
+SMALL: dict[str, Any] = {"width": 16, "heads": 2}
 MASKS = ("full", "causal", "diagonal")
 
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 scored = jax.jit(lambda scorer, inputs, alive: scorer.scores(inputs, alive))
 
 
-def filled(config, spec=SPEC, seed=0):
+def filled(config: Any, spec: Spec = SPEC, seed: int = 0) -> Any:
     """Weights as they are after learning, without the wait for drawing them orthogonal."""
     shapes = jax.eval_shape(lambda key: config.init(spec, key), jax.random.key(0))
     places, structure = jax.tree_util.tree_flatten_with_path(shapes)

@@ -305,7 +305,7 @@ def _joint_features(
     names = spec.names if observation.state is None else (group.name,)
     parts = [rows(name).reshape(*observation.features[name].shape[:-2], -1) for name in names]
     if observation.state is not None:
-        parts.append(observation.state)
+        parts.append(jnp.asarray(observation.state))
     return jnp.concatenate(parts, -1)[..., None, :]
 
 
