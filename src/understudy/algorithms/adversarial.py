@@ -25,7 +25,6 @@ step; Ω is a hinge unless asked otherwise, as in the dual of regularised transp
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -33,7 +32,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from understudy.data import replay
-from understudy.functional import rewards
 from understudy.functional.adversarial import OBJECTIVES, OMEGAS, REWARD_RANGES, REWARDS
 from understudy.functional.losses import mean_where
 from understudy.functional.penalties import gradient_penalty, steepness
@@ -41,6 +39,7 @@ from understudy.networks import descent, entries, spectral
 from understudy.networks.blocks import Share
 from understudy.networks.discriminators import Inputs, MLPDiscriminator
 from understudy.networks.entries import Entries, Metric, crossed, distance, flat, joined
+from understudy.networks.experience import described, mean_reward
 from understudy.types import (
     Batch,
     Masks,
@@ -216,8 +215,8 @@ class Adversarial:
         rewarded = dataclasses.replace(rollout, reward=reward)
         improved, learned = self._improve(state, rewarded, step, second)
         spec, span = state.inputs.spec, REWARD_RANGES[self.reward]
-        told = described(spec, rewarded, rollout.reward, span)
-        metrics = {**learned, **said, **told, "reward": _mean(rollout.reward)}
+        told = described(spec, rewarded, rollout.reward, span=span)
+        metrics = {**learned, **said, **told, "reward": mean_reward(rollout)}
         return dataclasses.replace(state, optimiser=improved), metrics
 
     def policy(self, state: State, mode: Mode = "sample") -> Any:
@@ -324,13 +323,13 @@ class Adversarial:
         def one(carry: Any, given: Any) -> tuple[Any, Metrics]:
             weights, vectors, moments = carry
             sides, own = given
-            if self.discriminator.normalisation != "none":
-                vectors = spectral.advance(weights, vectors)
             gradient, said = jax.grad(self.loss, has_aux=True)(weights, vectors, sides, own)
             weights, moments, norm = descent.descend(
                 weights, gradient, moments, rate=rate, clip=self.gradient_clip,
                 betas=self.momentum,
             )  # fmt: skip
+            if self.discriminator.normalisation != "none":
+                vectors = spectral.advance(weights, vectors)
             return (weights, vectors, moments), {**said, "discriminator_gradient_norm": norm}
 
         start = (state.discriminator, state.vectors, state.descent)
@@ -375,27 +374,3 @@ class Adversarial:
 
     def _noisy(self, spec: Spec, side: Entries, key: Key[Array, ""]) -> Entries:
         return entries.noisy(spec, side, key, self.noise) if self.noise else side
-
-
-def described(
-    spec: Spec, rollout: Rollout, true: Mapping[str, Any], span: tuple[float, float]
-) -> Metrics:
-    """What learned rewards are like, and whether they go with the env's own."""
-    found: Metrics = {"learned_reward": _mean(rollout.reward)}
-    alive = rollout.observation.alive
-    for name in spec.names:
-        reward = rollout.reward[name]
-        rows, counted = (x.reshape(-1, x.shape[-1]) for x in (reward, alive[name]))
-        found[f"reward_quantiles/{name}"] = rewards.quantiles(rows, counted)
-        found[f"reward_moments/{name}"] = rewards.moments(rows, counted)
-        found[f"reward_histogram/{name}"] = rewards.histogram(
-            rows, counted, low=span[0], high=span[1]
-        )
-    found["reward_correlation"] = rewards.correlation(
-        *(joined(spec, values) for values in (rollout.reward, true, alive))
-    )
-    return found
-
-
-def _mean(reward: Mapping[str, Any]) -> Float[Array, ""]:
-    return jnp.stack([each.mean() for each in reward.values()]).mean()

@@ -204,12 +204,17 @@ def MILD2GD(*, cloning: int = 500, **arguments: Any) -> Stages | adversarial.Adv
     return MILD2(cloning=cloning, **{"discriminator": alone, **arguments})
 
 
+WITH_MEMORY = 10
+"""Rows in a row from which a policy with memory is cloned."""
+
+
 def _imitation(arguments: dict[str, Any], cloning: int) -> Stages | adversarial.Adversarial:
     """Adversarial imitation, after some behaviour cloning of the same network."""
     imitate = adversarial.Adversarial(**arguments)
     if not cloning:
         return imitate
-    clone = bc.BC(network=imitate.optimiser.network)
+    network = imitate.optimiser.network
+    clone = bc.BC(network=network, window=WITH_MEMORY if getattr(network, "recurrent", 0) else 1)
     return Stages(
         ((clone, cloning), (imitate, imitate.steps)), handover="copy_policy", stretch="last"
     )

@@ -24,9 +24,7 @@ def clipped_surrogate(
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
 
 
-def huber(
-    error: Float[Array, "*shape"], width: float | Float[Array, ""]
-) -> Float[Array, "*shape"]:
+def huber(error: Float[Array, "*shape"], width: float | Float[Array, ""]) -> Float[Array, "*shape"]:
     """``½ e²`` up to `width`, then ``width (|e| - ½ width)``."""
     size = jnp.abs(error)
     near = jnp.minimum(size, width)

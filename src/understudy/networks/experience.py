@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from understudy.functional import moments
+from understudy.functional import moments, rewards
 from understudy.functional.losses import mean_where, standardise
 from understudy.functional.moments import Moments
 from understudy.functional.returns import gae
@@ -19,6 +19,7 @@ from understudy.types import (
     Memory,
     Metrics,
     Observation,
+    Rewards,
     Rollout,
     Spec,
     record,
@@ -130,11 +131,47 @@ def _variances(
 def summary(rollout: Rollout) -> Metrics:
     """Reward per step, episodes ended and, where games can be won, the share of them won."""
     ended = jnp.logical_or(rollout.terminated, rollout.truncated)
-    reward = jnp.stack([reward.mean() for reward in rollout.reward.values()]).mean()
-    found = {"reward": reward, "episodes": ended.astype(jnp.float32).sum()}
+    found = {"reward": mean_reward(rollout), "episodes": ended.astype(jnp.float32).sum()}
     if "success" in rollout.info:
         won = jnp.logical_and(ended, rollout.info["success"]).astype(jnp.float32).sum()
         found["success"] = won / jnp.maximum(found["episodes"], 1.0)
+    return found
+
+
+def mean_reward(rollout: Rollout) -> Float[Array, ""]:
+    """Reward per agent and step, groups counted alike."""
+    return jnp.stack([reward.mean() for reward in rollout.reward.values()]).mean()
+
+
+def described(spec: Spec, rollout: Rollout, true: Rewards, *, span: tuple[float, float]) -> Metrics:
+    """What learned rewards are like, and whether they go with the env's own.
+
+    Args:
+        spec: order of the groups.
+        rollout: with the learned rewards.
+        true: the env's.
+        span: range of the histograms.
+
+    Returns:
+        ``learned_reward``, ``reward_correlation`` and per group ``reward_quantiles``,
+        ``reward_moments`` and ``reward_histogram``, see `functional.rewards`.
+    """
+    found: Metrics = {"learned_reward": mean_reward(rollout)}
+    alive = rollout.observation.alive
+    for name in spec.names:
+        reward = rollout.reward[name]
+        rows, counted = (x.reshape(-1, x.shape[-1]) for x in (reward, alive[name]))
+        found[f"reward_quantiles/{name}"] = rewards.quantiles(rows, counted)
+        found[f"reward_moments/{name}"] = rewards.moments(rows, counted)
+        found[f"reward_histogram/{name}"] = rewards.histogram(
+            rows, counted, low=span[0], high=span[1]
+        )
+    found["reward_correlation"] = rewards.correlation(
+        *(
+            jnp.concatenate([values[name] for name in spec.names], -1)
+            for values in (rollout.reward, true, alive)
+        )
+    )
     return found
 
 
