@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,8 +21,8 @@ from understudy.networks.discriminators import MLPDiscriminator, TransformerDisc
 
 TINY = {"envs": 2, "rollout": 4, "minibatches": 2, "epochs": 1}
 PPO = presets.IPPO(hidden=(4,), **TINY)
-FEW = {"passes": 2, "minibatch": 4}
-PERCEPTRON = {
+FEW: dict[str, Any] = {"passes": 2, "minibatch": 4}
+PERCEPTRON: dict[str, Any] = {
     "optimiser": PPO, "discriminator": MLPDiscriminator(hidden=(4,), dropout=0.2),
     "objective": "bce+gp", "noise": 0.1, "remembered": 2, "smoothing": 0.1, **FEW,
 }  # fmt: skip
@@ -42,7 +43,7 @@ def test_magail_trains_and_resumes_in_either_stage(goes_on):
 
 
 def test_mild2_trains_and_resumes(goes_on):
-    parts = {
+    parts: dict[str, Any] = {
         "optimiser": presets.MAT(width=4, **TINY),
         "discriminator": TransformerDiscriminator(width=4),
         "warm_up": 3,
@@ -55,9 +56,12 @@ def test_mild2_trains_and_resumes(goes_on):
 
 def test_it_imitates_in_a_simulator(goes_on):
     make = functools.partial(Batched, HomeSimulator, envs=4)
-    made = presets.MAGAIL("single", cloning=0, **{**PERCEPTRON, "objective": "bce"} | {
-        "discriminator": MLPDiscriminator(reads="team", outputs="one", hidden=(4,))
-    })  # fmt: skip
+    parts = {
+        **PERCEPTRON,
+        "discriminator": MLPDiscriminator(reads="team", outputs="one", hidden=(4,)),
+        "objective": "bce",
+    }
+    made = presets.GAIL(cloning=0, **parts)
     goes_on(made, steps=8 * 8, make_env=make, demonstrations=expert_log())
 
 
