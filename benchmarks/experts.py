@@ -34,7 +34,7 @@ GAMES: dict[str, dict[str, Any]] = {
         "algorithms": {
             "MAPPO": us.MAPPO(**SPREAD, learning_rate=3e-3, epochs=8),
             "HAPPO": us.HAPPO(**SPREAD),
-            "MAT": us.MAT(**SPREAD, epochs=5),
+            "MAT": us.MAT(**SPREAD, epochs=2),
         },
     },
     "smax": {
