@@ -52,7 +52,7 @@ def main() -> None:
         int(found[1]) if (found := re.search(rf"(\d+) {word}", said)) else 0
         for word in ("passed", "skipped")
     )
-    wanted = {"report.html", "plays.gif", "summary.json"}
+    wanted = {"report.html", "rollouts.gif", "summary.json"}
     help_time, import_time = statistics.median(again), statistics.median(imports)
     rows = [
         {"what": "pip install -e .", "seconds": install},

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 FORMS = [
     "quickstart",
     "quickstart boids --out DIR",
+    "quickstart spread --out DIR",
     "data convert SOURCE --out DIR",
     "data convert A B C --out DIR --reader frames --rate 8.33 --unit ft",
     "data inspect DIR --json",
@@ -143,7 +144,7 @@ def test_help_of_an_algorithm_says_what_its_fields_say(capsys):
         ("generate x --demos y --out z --hold player", "--hold GROUP:SLOT"),
         ("collect chess --expert hungarian --out y", "expected one of the games"),
         ("bench nothing_here", "expected a benchmark"),
-        ("quickstart spread", "boids"),
+        ("quickstart chess", "boids"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, words, part, tmp_path, monkeypatch):

@@ -4,15 +4,18 @@ import json
 
 import pytest
 
-from understudy.experiment.quickstart import Size, quickstart
+from understudy.experiment import quickstart_boids, quickstart_spread
+from understudy.experiment.quickstart import quickstart
 from understudy.types import UserError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
-TINY = Size(episodes=20, steps=2, width=4, batch=2, windows=2, commanded=2, samples=2)
+TINY = quickstart_boids.Size(
+    episodes=20, steps=2, width=4, batch=2, windows=2, commanded=2, samples=2
+)
 
 
-def test_the_quick_start_leaves_what_it_promises(tmp_path):
+def test_flocks_leave_what_they_promise(tmp_path):
     said = []
     outcome = quickstart("boids", out=tmp_path / "quickstart", size=TINY, tell=said.append)
     for path in outcome.files.values():
@@ -27,6 +30,27 @@ def test_the_quick_start_leaves_what_it_promises(tmp_path):
     assert "<img" in outcome.files["report"].read_text()
     with pytest.raises(UserError, match="already exists"):
         quickstart("boids", out=tmp_path / "quickstart")
+
+
+def test_a_team_and_its_understudies_leave_what_they_promise(tmp_path):
+    said = []
+    size = quickstart_spread.Size(
+        demonstrations=4, seeds=2, cloning=2, magail=6_400, mild2=1_600, episodes=2, practised=1
+    )
+    outcome = quickstart(out=tmp_path / "quickstart", size=size, tell=said.append)
+    for path in outcome.files.values():
+        assert path.exists()
+    summary = json.loads((tmp_path / "quickstart" / "summary.json").read_text())
+    assert [row["label"] for row in summary["rows"]] == [
+        "bc", "magail", "mild2", "random", "expert",
+    ]  # fmt: skip
+    assert [row["execution"] for row in summary["rows"][:3]] == [
+        "decentralised", "decentralised", "joint",
+    ]  # fmt: skip
+    assert [row[0] for row in outcome.table] == ["", "bc", "magail", "mild2", "random", "expert"]
+    page = outcome.files["report"].read_text()
+    assert page.count("<img") >= 5
+    assert "evaluation/return" in outcome.runs[1].metrics[-1]
 
 
 def test_an_unknown_problem_is_refused(tmp_path):

@@ -14,10 +14,10 @@ from understudy.cli import console
 
 @dataclasses.dataclass(frozen=True)
 class Quickstart(console.Verb):
-    """Generate demonstrations, train a model, sample plays, and leave a report."""
+    """Make demonstrations, learn from them, and leave a report."""
 
-    problem: Positional[Literal["boids"]] = "boids"
-    """What to learn: a flock, half of whose episodes are unfriendly."""
+    problem: Positional[Literal["spread", "boids"]] = "spread"
+    """What to learn: to act like a team that shares out landmarks, or to fly like flocks."""
     out: Path = Path("quickstart")
     """Folder to write; it must not exist yet."""
 
@@ -30,37 +30,28 @@ class Quickstart(console.Verb):
         with console.progress(self.out / "run") as progress:
             outcome = quickstart(self.problem, out=self.out, tell=console.say, progress=progress)
         show(outcome, time.monotonic() - begun)
-        return 3 if outcome.run.diverged else 0
+        return 3 if any(run.diverged for run in outcome.runs) else 0
 
 
 def show(outcome: Any, seconds: float) -> None:
-    """A small table, what came of the commands, and where to look next."""
+    """A small table, what it does not say, and where to look next."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    summary = outcome.summary
+    heading, *rows = outcome.table
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("", "minADE", "minFDE", "best of", "nats per flock"):
+    for column in heading:
         table.add_column(column, justify="right" if column else "left")
-    for row in summary["rows"]:
-        elbo = "" if row.get("elbo") is None else f"{row['elbo']:,.0f}"
-        errors = f"{row['minADE']:.2f}", f"{row['minFDE']:.2f}"
-        table.add_row(row["model"], *errors, str(row["samples"]), elbo)
+    for row in rows:
+        table.add_row(*row)
     out = Console(highlight=False)
     out.print(table)
-    obeyed, apart = summary["obeyed"], summary["pair_distance"]
-    out.print(
-        f"At temperature {summary['temperature']:g}, told to keep together, "
-        f"{obeyed['together']:.0%} of the flocks did; told to keep apart, {obeyed['apart']:.0%}.\n"
-        f"They ended {apart['together']:.2f} and {apart['apart']:.2f} from "
-        "one another on average.\n"
-    )
+    out.print(f"{outcome.words}\n")
     for name, path in outcome.files.items():
         out.print(f"  {name:<16}{path}")
-    demos = outcome.files["demonstrations"]
+    commands = "\n".join(f"  {command}" for command in outcome.commands)
     out.print(
-        f"\n{seconds:.0f} s. Open the report, watch the animation, then try another model:\n\n"
-        f"  understudy train vrnn --demos {demos} --steps 2000 --out runs/vrnn\n"
-        f"  understudy evaluate runs/vrnn --demos {demos}/test --protocol boids"
+        f"\n{seconds:.0f} s. Open the report, watch the animation, then try another:\n\n{commands}",
+        soft_wrap=True,
     )

@@ -1,236 +1,69 @@
-"""The quick start: a whole problem from data to report, small enough for a laptop.
-
-Boids: half of the flocks keep together, half keep apart. A hierarchical VRNN is told one bit per
-flock (by a rule that looks at the distance to the nearest neighbour) and learns to fly both ways;
-then it is commanded to do the one or the other from the same beginning.
-"""
+"""The quick start: a whole problem from data to report, small enough for a laptop."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from understudy.algorithms.presets import IntentVRNN
-from understudy.data import store
-from understudy.data.boids import boids
-from understudy.data.demonstrations import Demonstrations
-from understudy.data.labels import NearestNeighbour
-from understudy.experiment import folder
-from understudy.experiment.arena import Options
-from understudy.experiment.evaluate import evaluate
-from understudy.experiment.generate import Plays, generate
-from understudy.experiment.plan import TrainOptions
-from understudy.experiment.report import report
 from understudy.experiment.run import Run
-from understudy.experiment.tables import Evaluation
-from understudy.experiment.train import train
+from understudy.experiment.session import Progress
 from understudy.types import require
-from understudy.visualise.animate import animate
 
-PROBLEMS = ("boids",)
-APART, TOGETHER = 0, 1
-"""Classes of the rule."""
-RULE = NearestNeighbour()
-OBSERVED, HORIZON = 10, 40
-SHOWN, TEMPERATURE = 1, 0.0
-"""Of commanded flocks. From the first row, which all flocks share, the command alone decides; at
-temperature 1 the noise of a training this short adds up, and flocks drift together."""
+PROBLEMS = {
+    "spread": "understudy.experiment.quickstart_spread",
+    "boids": "understudy.experiment.quickstart_boids",
+}
+"""Name -> module with ``Size`` (how much of everything) and ``play``."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """How much of everything: by default, a few minutes on two cores."""
-
-    episodes: int = 5_120
-    """Flocks, split 80 : 10 : 10."""
-    steps: int = 1_000
-    """Updates."""
-    width: int = 64
-    """Units of every layer."""
-    batch: int = 16
-    """Flocks per update."""
-    windows: int = 256
-    """Test flocks that are scored."""
-    commanded: int = 32
-    """Test flocks that are given each command."""
-    samples: int = 5
-    """Futures per flock."""
+Tell = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a quick start found, and where it lies."""
 
-    run: Run
-    evaluation: Evaluation
+    runs: list[Run]
     summary: dict[str, Any]
     """What ``summary.json`` says."""
     files: dict[str, Path]
     """Name -> path, in the order to look at them."""
+    table: list[tuple[str, ...]]
+    """Rows to show, the heading first."""
+    words: str
+    """What the table does not say."""
+    commands: list[str]
+    """What to try next."""
 
 
 def quickstart(
-    problem: str,
+    problem: str = "spread",
     *,
     out: str | Path,
-    size: Size | None = None,
-    tell: Callable[[str], None] | None = None,
-    progress: Callable[[dict[str, Any]], None] | None = None,
+    size: Any = None,
+    tell: Tell | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
-    """Generate, train, evaluate, command, draw and report; the same every time.
+    """Make demonstrations, train, evaluate, draw and report; the same every time.
 
     Args:
         problem: one of `PROBLEMS`.
         out: a new folder.
-        size: how much of everything.
+        size: how much of everything, the ``Size`` of the problem's module.
         tell: called with one sentence per step.
         progress: as in `train`.
 
     Raises:
         UserError: an unknown problem, or a folder that is there already.
     """
-    size, out = size or Size(), Path(out)
-    say = tell or (lambda sentence: None)
     require(problem in PROBLEMS, f"expected a problem among {list(PROBLEMS)}, found {problem!r}")
+    out = Path(out)
     require(not out.exists(), f"{out} already exists; choose another folder with --out")
-
-    say(f"generating {size.episodes:,} flocks of eight, half of them unfriendly")
-    flocks = boids(size.episodes, seed=0).split(by="episode")
-    for name, part in flocks._asdict().items():
-        store.save(part, out / "demos" / name)
-
-    say("learning when flocks keep together, and how they fly")
-    run = learn(out, size, progress)
-
-    say("measuring it beside constant velocity on flocks it has never seen")
-    evaluation = evaluate(
-        run,
-        demonstrations=flocks.test,
-        protocol="boids",
-        samples=size.samples,
-        options=Options(windows=size.windows, likelihood_windows=size.windows, particles=4),
-    )
-
-    say("commanding the same flocks to keep together and to keep apart")
-    commanded, obeyed = command(run, flocks.test[: size.commanded])
-    summary = summarise(problem, run, evaluation, commanded, obeyed)
-
-    say("drawing")
-    folder.write_json(out / "summary.json", summary)
-    files = draw(run, evaluation, commanded, flocks.test[: size.commanded], out, size)
-    return Outcome(run, evaluation, summary, files)
+    module = import_module(PROBLEMS[problem])
+    return module.play(out, size or module.Size(), tell or _silent, progress)
 
 
-def learn(out: Path, size: Size, progress: Callable[[dict[str, Any]], None] | None) -> Run:
-    """Train on the flocks in ``out/demos``: intents and flights together, to compile once."""
-    algorithm = IntentVRNN(
-        rule=RULE,
-        scope="shared",
-        stages=False,
-        decay=size.steps,
-        learning_rate=4e-3,
-        batch=size.batch,
-        width=size.width,
-        rnn=size.width,
-        intent_rnn=max(1, size.width // 2),
-    )
-    return train(
-        algorithm,
-        demonstrations=out / "demos" / "train",
-        validation=out / "demos" / "validation",
-        steps=size.steps,
-        out=out / "run",
-        options=TrainOptions(log_every=20, checkpoint_every=100),
-        progress=progress,
-    )
-
-
-def draw(
-    run: Run,
-    evaluation: Evaluation,
-    commanded: Plays,
-    flocks: Demonstrations,
-    out: Path,
-    size: Size,
-) -> dict[str, Path]:
-    """Write report, animation and picture; name them and the rest in the order to look at."""
-    plays = generate(
-        run, context=flocks, observed=OBSERVED, samples=2 * size.samples, horizon=HORIZON
-    )
-    return {
-        "report": report(run, evaluation=evaluation, plays=plays, path=out / "report.html"),
-        "animation": animate(commanded, out / "plays.gif", scenes=2, samples=2),
-        "picture": animate(commanded, out / "plays.png", scenes=3, samples=2),
-        "summary": out / "summary.json",
-        "demonstrations": out / "demos",
-        "run": out / "run",
-    }
-
-
-def command(run: Run, flocks: Demonstrations) -> tuple[Plays, dict[str, float]]:
-    """Give every flock both commands, one sample each at `TEMPERATURE`.
-
-    Returns:
-        Plays whose first sample was told to keep together and whose second to keep apart, and the
-        share of flocks that did as told, by the rule.
-    """
-    told = {
-        name: generate(
-            run,
-            context=flocks,
-            observed=SHOWN,
-            samples=1,
-            horizon=OBSERVED + HORIZON - SHOWN,
-            intents={"agents": bit},
-            temperature=TEMPERATURE,
-        )
-        for name, bit in (("together", TOGETHER), ("apart", APART))
-    }
-    first, second = told.values()
-    plays = Plays(
-        first.truth,
-        {"agents": np.concatenate([first.samples["agents"], second.samples["agents"]], axis=1)},
-        None
-        if first.intents is None or second.intents is None
-        else {
-            "agents": np.concatenate([first.intents["agents"], second.intents["agents"]], axis=1)
-        },
-        SHOWN,
-    )
-    labels = np.asarray(RULE(plays.samples["agents"], flocks.rate))[..., -1, 0]
-    obeyed = {
-        name: float(np.mean(labels[:, i] == bit))
-        for i, (name, bit) in enumerate((("together", TOGETHER), ("apart", APART)))
-    }
-    return plays, obeyed
-
-
-def summarise(
-    problem: str, run: Run, evaluation: Evaluation, plays: Plays, obeyed: dict[str, float]
-) -> dict[str, Any]:
-    """The figures worth keeping, as ``summary.json`` holds them."""
-    figures = ("samples", "minADE", "minFDE", "ADE", "FDE", "elbo")
-    last = plays.samples["agents"][:, :, -1]  # scenes, samples, agents, 2
-    between = np.linalg.norm(last[..., :, None, :] - last[..., None, :, :], axis=-1)
-    distance = between.sum((-1, -2)) / (between.shape[-1] * (between.shape[-1] - 1))
-    return {
-        "problem": problem,
-        "algorithm": run.name,
-        "updates": run.updates,
-        "diverged": sorted(run.diverged),
-        "rows": [
-            {"model": row["model"], **{name: row[name] for name in figures if name in row}}
-            for row in evaluation.json()["rows"]
-            if "minADE" in row
-        ],
-        "obeyed": obeyed,
-        "temperature": TEMPERATURE,
-        "pair_distance": {
-            "together": float(distance[:, 0].mean()),
-            "apart": float(distance[:, 1].mean()),
-        },
-    }
+def _silent(sentence: str) -> None:
+    """Say nothing."""
