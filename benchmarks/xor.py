@@ -134,7 +134,10 @@ def play(game: str, folder: Path, only: list[str] | None) -> None:
     env = GAMES[game]
     demos = us.collect(env, "expert", episodes=EPISODES[game], seed=0)
     expert, rows = expert_actions(env), []
-    for name, clone in (("independent", us.BC(sharing="independent")), ("autoregressive", us.JointBC())):
+    for name, clone in (
+        ("independent", us.BC(sharing="independent")),
+        ("autoregressive", us.JointBC()),
+    ):
         run = train(game, clone, demos, 2_000, folder / f"{game}-bc-{name}")
         rows.append({"discriminator": "none (behaviour cloning)", "policy": name,
                      **row_of(env, run, expert)})  # fmt: skip
@@ -156,8 +159,9 @@ def play(game: str, folder: Path, only: list[str] | None) -> None:
     uniform = np.full(expert.shape, 1 / expert.size)
     rows.append({"discriminator": "best without seeing others", "policy": "independent",
                  "success": success, "distance": distance})  # fmt: skip
+    lucky = float(uniform[expert > 0].sum())
     rows.append({"discriminator": "chance", "policy": "independent",
-                 "success": float(uniform[expert > 0].sum()), "distance": apart(uniform, expert)})  # fmt: skip
+                 "success": lucky, "distance": apart(uniform, expert)})  # fmt: skip
     write("xor", command=command(), seeds=range(SEEDS), rows=[{"game": game, **r} for r in rows],
           targets=targets(game, rows), part=f"xor {game}")  # fmt: skip
     print(table(rows))

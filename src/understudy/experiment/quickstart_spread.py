@@ -21,7 +21,6 @@ from understudy.experiment.compare import compare, panels, pictured
 from understudy.experiment.evaluate import evaluate
 from understudy.experiment.findings import findings
 from understudy.experiment.history import History
-from understudy.experiment.plan import TrainOptions
 from understudy.experiment.quickstart import Outcome, Tell
 from understudy.experiment.run import Run
 from understudy.experiment.session import Progress
@@ -54,8 +53,6 @@ class Size:
     """Env steps of MILD², whose transformers take longer."""
     episodes: int = 100
     """Of every policy, to score it."""
-    practised: int = 10
-    """Evaluations while training."""
 
 
 def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome:
@@ -71,8 +68,7 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
         runs[name] = train(
             algorithm, env=None if steps is None else env, demonstrations=out / "demos",
             steps=size.cloning if steps is None else size.cloning + steps, seeds=size.seeds,
-            out=out / name.lower().replace("²", "2"), options=options(size, steps),
-            progress=progress,
+            out=out / name.lower().replace("²", "2"), progress=progress,
         )  # fmt: skip
 
     say("measuring all of them between a random policy and the expert")
@@ -99,14 +95,6 @@ def algorithms(size: Size) -> dict[str, tuple[Any, int | None]]:
             size.mild2,
         ),
     }
-
-
-def options(size: Size, steps: int | None) -> TrainOptions:
-    """Learning curves for what acts while it trains."""
-    if steps is None:
-        return TrainOptions()
-    horizon = envs.make(ENV).spec.horizon or 1
-    return TrainOptions(evaluate_every=max(1, steps // horizon // size.practised))
 
 
 def summarise(runs: dict[str, Run], whole: Evaluation) -> dict[str, Any]:

@@ -50,28 +50,32 @@ def orthogonal(
     Source: Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in
     deep linear neural networks", ICLR 2014.
     """
-
-    def draw(number: int, path: str, leaf: Array) -> Array:
-        if path.endswith("weight"):
-            scale = gain(path) if callable(gain) else gain
-            return scale * _orthogonal(jax.random.fold_in(key, number), leaf.shape)
-        return jnp.zeros_like(leaf) if path.endswith("bias") else leaf
-
     places, structure = jax.tree_util.tree_flatten_with_path(network)
+    paths = [jax.tree_util.keystr(path) for path, _ in places]
     leaves = [
-        draw(number, jax.tree_util.keystr(path), leaf) for number, (path, leaf) in enumerate(places)
+        jnp.zeros_like(x) if p.endswith("bias") else x
+        for p, (_, x) in zip(paths, places, strict=True)
     ]
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number, path in enumerate(paths):
+        if path.endswith("weight"):
+            alike.setdefault(leaves[number].shape, []).append(number)
+    for shape, numbers in alike.items():  # one loop for all weights of a shape compiles sooner
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(numbers, jnp.uint32))
+        for number, drawn in zip(numbers, _orthogonal(keys, shape), strict=True):
+            leaves[number] = (gain(paths[number]) if callable(gain) else gain) * drawn
     return jax.tree.unflatten(structure, leaves)
 
 
-def _orthogonal(key: Key[Array, ""], shape: tuple[int, ...]) -> Array:
-    """Matrices whose rows (or columns, if there are fewer) are orthonormal, over leading axes.
+def _orthogonal(keys: Key[Array, " weights"], shape: tuple[int, ...]) -> Array:
+    """A weight per key, whose rows (or columns, if there are fewer) are orthonormal.
 
     Gram and Schmidt on normal vectors, each made orthogonal to those before twice. (Several batched
     QR decompositions of LAPACK at once can wait for each other for ever on a machine of few cores.)
     """
     *lead, rows, columns = shape
-    drawn = jax.random.normal(key, (*lead, min(rows, columns), max(rows, columns)))
+    size = (*lead, min(rows, columns), max(rows, columns))
+    drawn = jax.vmap(lambda key: jax.random.normal(key, size))(keys)
 
     def add(i: Array, vectors: Array) -> Array:
         before = vectors * _below(i, vectors)
