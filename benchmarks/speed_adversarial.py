@@ -6,8 +6,8 @@
 ``steps`` (B2.8): GAIL of one agent on CartPole, equal networks (two tanh layers of 64, also of the
 discriminator), 8 games of 128 steps, 4 epochs of 4 minibatches, two steps of the discriminator on
 512 demonstrated rows and as many of its own; warmed up, the two take turns. ``return`` (B2.8b):
-seconds of training until 20 episodes earn 475 on average, compiling included, reward ``logit``, five
-seeds of ours and of the peer's, beside ours with a discriminator that never learns. ``parts``
+seconds of training until 20 episodes earn 475 on average, compiling included, reward ``logit``,
+five seeds of ours and of the peer's, beside ours with a discriminator that never learns. ``parts``
 (B2.9): MILD² on spread, milliseconds of an update spent playing, on the discriminator and on the
 policy, each compiled and timed alone, and the share of this machine's arithmetic (a large matrix
 product) that the whole reaches, by the operations XLA counts.

@@ -77,8 +77,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    for name, value in (("steps", 16_384), ("envs", 8), ("rollout", 128), ("epochs", 4),
-                        ("minibatches", 4), ("hidden", 64), ("pairs", 512), ("passes", 2)):  # fmt: skip
+    sizes = {"steps": 16_384, "envs": 8, "rollout": 128, "epochs": 4, "minibatches": 4,
+             "hidden": 64, "pairs": 512, "passes": 2}  # fmt: skip
+    for name, value in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     if options.threads:
