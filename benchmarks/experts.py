@@ -106,7 +106,7 @@ def spread(folder: Path, peer: str | None) -> None:
     rows += [
         {
             "optimiser": name,
-            "return": row["mean_return"],
+            "mean_return": row["mean_return"],
             "interval": row["intervals"]["mean_return"],
         }
         for name, row in references.items()
