@@ -10,7 +10,7 @@ seconds of training until 20 episodes earn 475 on average, compiling included, r
 five seeds of ours and of the peer's, beside ours with a discriminator that never learns. ``parts``
 (B2.9): MILD² on spread, milliseconds of an update spent playing, on the discriminator and on the
 policy, each compiled and timed alone, and the share of this machine's arithmetic (a large matrix
-product) that the whole reaches, by the operations XLA counts.
+product) that the whole reaches, by the operations XLA counts; nothing was promised of these.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def parts() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         return flat(Entries(state.inputs(seen, acted), seen.alive, seen.alive))
 
     sides = entries(rows.observation, rows.action), entries(window.observation, window.action)
-    judge = jax.jit(lambda: made._discriminate(state, *sides, step, key)[1])
+    judge = jax.jit(lambda: made.discriminate(state, *sides, step, key)[1])
     learn = jax.jit(lambda: made.optimiser.update(state.optimiser, Batch(rows), step, key))
     found = {"playing": play, "discriminator": judge, "policy": learn}
     times = {name: timed(lambda f=f: jax.block_until_ready(f())) for name, f in found.items()}
@@ -269,15 +269,12 @@ def parts() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         {"what": "parts", "part": name, "ms": 1e3 * value, "share": value / total}
         for name, value in times.items()
     ]
-    rows_out.append({"what": "parts", "part": "whole update", "ms": 1e3 * seconds,
+    rows_out.append({"what": "parts", "id": "B2.9", "part": "whole update", "ms": 1e3 * seconds,
                      "env_steps_per_second": ours.each / seconds,
                      "counted_gflop": flops / 1e9, "gflops": flops / seconds / 1e9,
-                     "peak_gflops": peak / 1e9})  # fmt: skip
-    return rows_out, [target(
-        "B2.9", "MILD² on spread, share of the machine's arithmetic (operations counted by XLA "
-        f"over a large product's {peak / 1e9:.0f} GFLOP/s); {ours.each / seconds:.0f} env steps/s",
-        ">=", 0.0, flops / seconds / peak,
-    )]  # fmt: skip
+                     "peak_gflops": peak / 1e9,
+                     "share_of_peak": flops / seconds / peak})  # fmt: skip
+    return rows_out, []
 
 
 def timed(function: Any, rounds: int = 5) -> float:

@@ -162,7 +162,7 @@ def test_a_discriminator_cannot_win_on_how_actions_are_written():
     def learn(state, key):
         at = jax.random.randint(key, (6_400,), 0, 1_024)
         theirs = jax.tree.map(lambda leaf: leaf[at], entries(others))
-        return algorithm._discriminate(state, entries(rows), theirs, jnp.int32(0), key)
+        return algorithm.discriminate(state, entries(rows), theirs, jnp.int32(0), key)
 
     _, metrics = learn(state, jax.random.key(1))
     assert 0.35 < float(metrics["expert_accuracy"]) < 0.65
@@ -218,7 +218,7 @@ def test_a_network_between_two_points_ends_a_margin_beyond_their_distance(omega)
         lambda leaf: jnp.tile(leaf[:1], (2400, 1) + (1,) * (leaf.ndim - 2)), theirs
     )
     key, step = jax.random.key(1), jnp.int32(0)
-    run = jax.jit(lambda s: algorithm._discriminate(s, ours, theirs, step, key))
+    run = jax.jit(lambda s: algorithm.discriminate(s, ours, theirs, step, key))
     _, metrics = run(state)
     state, _ = run(run(run(state)[0])[0])
     gap = jax.jit(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from understudy.diagnostics.adversarial import SHARES, correlation, pooled_quantiles
+from understudy.diagnostics.adversarial import correlation, pooled_quantiles
+from understudy.functional.rewards import QUANTILES
 
 
 def test_rewards_that_agree_agent_by_agent():
@@ -58,7 +59,7 @@ def test_two_agents_at_two_places():
 
 def test_pooling_is_near_what_pooling_the_rows_gives():
     """Uniform on [0, 1] and on [2, 4]: the pooled quartile is ½, the median between 1 and 2."""
-    shares = np.array(SHARES)
+    shares = np.array(QUANTILES)
     pooled = pooled_quantiles(np.stack([shares, 2 + 2 * shares]))
     np.testing.assert_allclose(pooled[[0, 1, 3, 4]], [0.1, 0.5, 3.0, 3.8], atol=1e-9)
     assert 1 <= pooled[2] <= 2

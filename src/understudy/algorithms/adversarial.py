@@ -29,10 +29,11 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.data import replay
 from understudy.functional.adversarial import OBJECTIVES, OMEGAS, REWARD_RANGES, REWARDS
+from understudy.functional.lipschitz import largest_ratio
 from understudy.functional.losses import mean_where
 from understudy.functional.penalties import gradient_penalty, steepness
 from understudy.networks import descent, entries, spectral
@@ -51,6 +52,7 @@ from understudy.types import (
     hyperparameters,
     record,
     require,
+    zero_metrics,
 )
 
 PROBED = 64
@@ -210,7 +212,7 @@ class Adversarial:
             jax.tree.map(jnp.logical_and, shown.observation.alive, shown.action_known),
         ))  # fmt: skip
         first, second = jax.random.split(key)
-        state, said = self._discriminate(state, flat(ours), theirs, step, first)
+        state, said = self.discriminate(state, flat(ours), theirs, step, first)
         reward = self.rewards(state, ours.inputs, alive)
         rewarded = dataclasses.replace(rollout, reward=reward)
         improved, learned = self._improve(state, rewarded, step, second)
@@ -243,7 +245,7 @@ class Adversarial:
         (theirs, ours), spec = sides, network.spec
         if self.opposed:
             return self._opposed_loss(network, theirs, ours, key)
-        keys = jax.random.split(key, 4)
+        keys = jax.random.split(key, 5)
         theirs, ours = (self._noisy(spec, side, k) for side, k in zip(sides, keys[:2], strict=True))
         e_theirs = joined(spec, network.scores(theirs.inputs, theirs.alive, key=keys[2]))
         e_ours = joined(spec, network.scores(ours.inputs, ours.alive, key=keys[3]))
@@ -257,18 +259,14 @@ class Adversarial:
         if objective.regulariser == "transport":
             regulariser = -mean_where(OMEGAS[self.omega](gap, apart, self.width), both)
         if objective.regulariser == "gradient":
-            norms = self._steepness(network, theirs, ours, keys[1])
+            norms = self._steepness(network, theirs, ours, keys[4])
             regulariser = self.penalty * mean_where(gradient_penalty(norms), both)
-        ratio = jnp.where(both, jnp.abs(gap) / jnp.maximum(apart, 1e-3), 0.0)
         return total + regulariser, {
             "discriminator_loss": total + regulariser,
-            "expert_score": mean_where(e_theirs, there),
-            "policy_score": mean_where(e_ours, here),
             "regulariser": regulariser,
             "violations": mean_where((gap > apart).astype(jnp.float32), both),
-            "expert_accuracy": mean_where((e_theirs > 0).astype(jnp.float32), there),
-            "policy_accuracy": mean_where((e_ours < 0).astype(jnp.float32), here),
-            "lipschitz": ratio.max(),
+            "lipschitz": largest_ratio(e_theirs, e_ours, apart, both),
+            **told_apart(e_theirs, e_ours, there, here),
         }
 
     def _opposed_loss(
@@ -291,22 +289,27 @@ class Adversarial:
         above, below = losses(scores[2], scores[2], self.smoothing)
         total = mean_where(high, counted[0]) + mean_where(low, counted[1])
         total = total + 0.5 * mean_where(above + below, counted[2])
-        zero = jnp.zeros(())
         return total, {
             "discriminator_loss": total,
-            "expert_score": mean_where(scores[0], counted[0]),
-            "policy_score": mean_where(scores[1], counted[1]),
-            "regulariser": zero,
-            "violations": zero,
-            "expert_accuracy": mean_where((scores[0] > 0).astype(jnp.float32), counted[0]),
-            "policy_accuracy": mean_where((scores[1] < 0).astype(jnp.float32), counted[1]),
-            "lipschitz": zero,
+            **zero_metrics(("regulariser", "violations", "lipschitz")),
+            **told_apart(scores[0], scores[1], counted[0], counted[1]),
         }
 
-    def _discriminate(
+    def discriminate(
         self, state: State, ours: Entries, theirs: Entries, step: Any, key: Key[Array, ""]
     ) -> tuple[State, Metrics]:
-        """Steps of the discriminator, each on pairs of its own."""
+        """Some steps of the discriminator, each on pairs of its own.
+
+        Args:
+            state: before.
+            ours: rows of the policy, any number.
+            theirs: demonstrated rows, ``passes * minibatch``.
+            step: of the update; its rate may fall.
+            key: of pairs, noise and dropout.
+
+        Returns:
+            The state with another discriminator, and its metrics.
+        """
         draw, learn, probe = jax.random.split(key, 3)
         shape = (self.passes, self.minibatch)
         kept = state.replay
@@ -374,3 +377,25 @@ class Adversarial:
 
     def _noisy(self, spec: Spec, side: Entries, key: Key[Array, ""]) -> Entries:
         return entries.noisy(spec, side, key, self.noise) if self.noise else side
+
+
+def told_apart(
+    high: Float[Array, "rows agents"],
+    low: Float[Array, "rows agents"],
+    high_counts: Bool[Array, "rows agents"],
+    low_counts: Bool[Array, "rows agents"],
+) -> Metrics:
+    """Scores of either side, and how often each is on the right side of 0.
+
+    Args:
+        high: scores that should be above 0.
+        low: scores that should be below.
+        high_counts: which of the first count.
+        low_counts: which of the others.
+    """
+    return {
+        "expert_score": mean_where(high, high_counts),
+        "policy_score": mean_where(low, low_counts),
+        "expert_accuracy": mean_where((high > 0).astype(jnp.float32), high_counts),
+        "policy_accuracy": mean_where((low < 0).astype(jnp.float32), low_counts),
+    }

@@ -8,10 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
+from understudy.functional.rewards import QUANTILES
 from understudy.types import require
-
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""What the five numbers of ``reward_quantiles`` are quantiles of."""
 
 
 class Correlation(NamedTuple):
@@ -75,25 +73,25 @@ def pooled_quantiles(
     the outermost ones as densely as between them and the next.
 
     Args:
-        quantiles: at `SHARES`; an agent with a NaN is left out.
+        quantiles: at `QUANTILES`; an agent with a NaN is left out.
 
     Returns:
-        At `SHARES`; NaN where no agent is left.
+        At `QUANTILES`; NaN where no agent is left.
     """
     quantiles = np.asarray(quantiles, np.float64)
     flat = quantiles.reshape(-1, *quantiles.shape[-2:])
     pooled = np.array([_pool(agents) for agents in flat])
-    return pooled.reshape(*quantiles.shape[:-2], len(SHARES))
+    return pooled.reshape(*quantiles.shape[:-2], len(QUANTILES))
 
 
 def _pool(agents: Float[np.ndarray, "agents 5"]) -> Float[np.ndarray, "5"]:
     """Quantiles of one mixture; found exactly, as its distribution is a line between its knots."""
     known = agents[np.isfinite(agents).all(1)]
     if not len(known):
-        return np.full(len(SHARES), np.nan)
+        return np.full(len(QUANTILES), np.nan)
     ends = 0.25 * (known[:, [1, 4]] - known[:, [0, 3]])  # 5 % of mass at the slope of the next 20 %
     knots = np.concatenate([known[:, :1] - ends[:, :1], known, known[:, -1:] + ends[:, 1:]], 1)
-    shares = np.array([0.0, *SHARES, 1.0])
+    shares = np.array([0.0, *QUANTILES, 1.0])
     at = np.unique([knots, np.nextafter(knots, -np.inf)])  # either side of a jump
     below = np.mean([np.interp(at, own, shares) for own in knots], axis=0)
-    return np.interp(SHARES, below, at)
+    return np.interp(QUANTILES, below, at)

@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from understudy.diagnostics.adversarial import SHARES
 from understudy.diagnostics.theory import variance_ratio
 from understudy.experiment import checkpoint, config, games
 from understudy.experiment.findings import Finding
@@ -23,6 +22,7 @@ from understudy.experiment.run import Run
 from understudy.experiment.scores import EXPERT
 from understudy.experiment.tables import Evaluation
 from understudy.experiment.trouble import trouble
+from understudy.functional.rewards import QUANTILES
 from understudy.types import Env, require
 from understudy.visualise import style
 from understudy.visualise.adversarial import (
@@ -257,7 +257,7 @@ def _content(
             for name, (steps, values) in history.numbers.items()
         },
         "reward_quantiles": {
-            "at": list(SHARES),
+            "at": list(QUANTILES),
             "steps": numbers(steps),
             **{name: numbers(values) for name, values in panels.items()},
         },

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""What the five numbers of `quantiles` are quantiles of."""
 BINS = 40
+"""Of `histogram`."""
 
 
 def quantiles(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import math
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -15,7 +16,61 @@ from understudy.networks.mlp import Linear
 MASKED = -1e9
 
 
-class Attention(eqx.Module):
+class AnyAttention(eqx.Module):
+    """What every attention does with its keys, values and scores."""
+
+    out: eqx.AbstractVar[Linear]
+    heads: eqx.AbstractVar[int]
+
+    def __call__(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        answering: Float[Array, "*lead answering width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead asking width"]:
+        """Each token that asks gets a mean of those that answer, where the mask lets it."""
+        return self.attend(asking, self.keys(answering), mask)
+
+    @abc.abstractmethod
+    def keys(
+        self, answering: Float[Array, "*lead answering width"]
+    ) -> Float[Array, "*lead answering both width"]:
+        """Keys and values of tokens, which may be kept."""
+
+    @abc.abstractmethod
+    def scores(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        keys: Float[Array, "*lead answering width"],
+    ) -> Float[Array, "*lead heads asking answering"]:
+        """How much each token that asks wants of each that answers, before the softmax."""
+
+    def weights(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        keys: Float[Array, "*lead answering both width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead heads asking answering"]:
+        """P: how much of each token that answers goes to each that asks."""
+        scores = self.scores(asking, keys[..., 0, :])
+        return jax.nn.softmax(jnp.where(mask[..., None, :, :], scores, MASKED))
+
+    def attend(
+        self,
+        asking: Float[Array, "*lead asking width"],
+        keys: Float[Array, "*lead answering both width"],
+        mask: Bool[Array, "*lead asking answering"],
+    ) -> Float[Array, "*lead asking width"]:
+        """Attention over keys and values made before."""
+        weights, values = self.weights(asking, keys, mask), self._split(keys[..., 1, :])
+        mixed = jnp.einsum("...hqk,...khd->...qhd", weights, values)
+        return self.out(mixed.reshape(asking.shape))
+
+    def _split(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:-1], self.heads, -1)
+
+
+class Attention(AnyAttention):
     """Scaled dot-product attention: ``softmax(Q Kᵀ / √d) V`` per head, then a linear map.
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.
@@ -31,40 +86,23 @@ class Attention(eqx.Module):
         self.query, self.key, self.value, self.out = (Linear(width, width) for _ in range(4))
         self.heads = heads
 
-    def __call__(
-        self,
-        asking: Float[Array, "*lead asking width"],
-        answering: Float[Array, "*lead answering width"],
-        mask: Bool[Array, "*lead asking answering"],
-    ) -> Float[Array, "*lead asking width"]:
-        """Each token that asks gets a mean of those that answer, where the mask lets it."""
-        return self.attend(asking, self.keys(answering), mask)
-
     def keys(
         self, answering: Float[Array, "*lead answering width"]
     ) -> Float[Array, "*lead answering both width"]:
         """Keys and values of tokens, which may be kept."""
         return jnp.stack([self.key(answering), self.value(answering)], -2)
 
-    def attend(
+    def scores(
         self,
         asking: Float[Array, "*lead asking width"],
-        keys: Float[Array, "*lead answering both width"],
-        mask: Bool[Array, "*lead asking answering"],
-    ) -> Float[Array, "*lead asking width"]:
-        """Attention over keys and values made before."""
-        q = self._split(self.query(asking))
-        k, v = self._split(keys[..., 0, :]), self._split(keys[..., 1, :])
-        scores = jnp.einsum("...qhd,...khd->...hqk", q, k) / math.sqrt(q.shape[-1])
-        scores = jnp.where(mask[..., None, :, :], scores, MASKED)
-        mixed = jnp.einsum("...hqk,...khd->...qhd", jax.nn.softmax(scores), v)
-        return self.out(mixed.reshape(asking.shape))
-
-    def _split(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:-1], self.heads, -1)
+        keys: Float[Array, "*lead answering width"],
+    ) -> Float[Array, "*lead heads asking answering"]:
+        """How much each token that asks wants of each that answers, before the softmax."""
+        q, k = self._split(self.query(asking)), self._split(keys)
+        return jnp.einsum("...qhd,...khd->...hqk", q, k) / math.sqrt(q.shape[-1])
 
 
-class L2Attention(eqx.Module):
+class L2Attention(AnyAttention):
     """Attention by distance: a token attends most to what is near it, itself if it is there.
 
     With one map W_Q for queries and keys, per head
@@ -91,15 +129,6 @@ class L2Attention(eqx.Module):
         self.value, self.out = Linear(width, width), Linear(width, width)
         self.heads, self.form = heads, form
 
-    def __call__(
-        self,
-        asking: Float[Array, "*lead asking width"],
-        answering: Float[Array, "*lead answering width"],
-        mask: Bool[Array, "*lead asking answering"],
-    ) -> Float[Array, "*lead asking width"]:
-        """Each token that asks gets a mean of those that answer, where the mask lets it."""
-        return self.attend(asking, self.keys(answering), mask)
-
     def keys(
         self, answering: Float[Array, "*lead answering width"]
     ) -> Float[Array, "*lead answering both width"]:
@@ -107,31 +136,17 @@ class L2Attention(eqx.Module):
         keys = answering @ self.query_weight.T
         return jnp.stack([keys, self._values(answering, keys)], -2)
 
-    def attend(
+    def scores(
         self,
         asking: Float[Array, "*lead asking width"],
-        keys: Float[Array, "*lead answering both width"],
-        mask: Bool[Array, "*lead asking answering"],
-    ) -> Float[Array, "*lead asking width"]:
-        """Attention over keys and values made before."""
-        weights = self.weights(asking, keys, mask)
-        mixed = jnp.einsum("...hqk,...khd->...qhd", weights, self._split(keys[..., 1, :]))
-        return self.out(mixed.reshape(asking.shape))
-
-    def weights(
-        self,
-        asking: Float[Array, "*lead asking width"],
-        keys: Float[Array, "*lead answering both width"],
-        mask: Bool[Array, "*lead asking answering"],
+        keys: Float[Array, "*lead answering width"],
     ) -> Float[Array, "*lead heads asking answering"]:
-        """P: how much of each token that answers goes to each that asks."""
-        q, k = self._split(asking @ self.query_weight.T), self._split(keys[..., 0, :])
+        """Minus squared distances, before the softmax."""
+        q, k = self._split(asking @ self.query_weight.T), self._split(keys)
         # |q|² is the same in all of a row, which the softmax does not see
         norms = jnp.swapaxes(jnp.square(k).sum(-1), -1, -2)[..., None, :]
         products = jnp.einsum("...qhd,...khd->...hqk", q, k)
-        norms = jnp.broadcast_to(norms, products.shape)
-        scores = (2.0 * products - norms) / math.sqrt(q.shape[-1])
-        return jax.nn.softmax(jnp.where(mask[..., None, :, :], scores, MASKED))
+        return (2.0 * products - jnp.broadcast_to(norms, products.shape)) / math.sqrt(q.shape[-1])
 
     def _values(self, x: Array, keys: Array) -> Array:
         """``X A W_V`` (or ``X W_V``) of all heads, side by side."""
@@ -145,10 +160,3 @@ class L2Attention(eqx.Module):
         values = jnp.einsum("...ha,hab->...hb", self._split(keys), small) / math.sqrt(shape[1])
         bias = self.value.bias.reshape((1,) * (x.ndim - 1) + (-1,))
         return values.reshape(keys.shape) + bias
-
-    def _split(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:-1], self.heads, -1)
-
-
-AnyAttention: TypeAlias = Attention | L2Attention
-"""What blocks of a transformer may hold."""

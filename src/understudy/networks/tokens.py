@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from understudy.types import ActionSpec, Spec
+from understudy.types import ActionSpec, Spec, require
 
 
 def join(spec: Spec, arrays: Mapping[str, Any]) -> Array:
@@ -37,6 +37,24 @@ def part(
         found[name] = jax.lax.slice_in_dim(tokens, first, first + counts[name], axis=axis)
         first += counts[name]
     return found
+
+
+def identified(
+    identity: Float[Array, "tokens_or_none width"], x: Float[Array, "*lead tokens width"]
+) -> Float[Array, "*lead tokens width"]:
+    """Tokens with a vector added that says which agent each is; as they are without any.
+
+    Raises:
+        UserError: for another number of tokens than have a vector.
+    """
+    if not identity.shape[0]:
+        return x
+    require(
+        x.shape[-2] == identity.shape[0],
+        f"expected {identity.shape[0]} agents, which have an identity each, found "
+        f"{x.shape[-2]}; train with identity=False for other numbers",
+    )
+    return x + identity.reshape((1,) * (x.ndim - 2) + identity.shape)
 
 
 def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array, "*lead numbers"]:

@@ -209,21 +209,11 @@ class TransformerTeam(eqx.Module):
         """Representations ``[*lead, tokens, width]`` and who is alive."""
         made = {name: net(observation.features[name]) for name, net in self.observe.items()}
         alive = tokens.join(self.spec, observation.alive)
-        x = self._identify(tokens.join(self.spec, made))
+        x = tokens.identified(self.identity, tokens.join(self.spec, made))
         x, mask = self.norms[0](x), tokens.among_alive(alive)
         for block in self.encoder:
             x = block(x, mask)
         return x, alive
-
-    def _identify(self, x: Array) -> Array:
-        if not self.identity.shape[0]:
-            return x
-        require(
-            x.shape[-2] == self.identity.shape[0],
-            f"expected {self.identity.shape[0]} agents, which have an identity each, found "
-            f"{x.shape[-2]}; train with identity=False for other numbers",
-        )
-        return x + self.identity.reshape((1,) * (x.ndim - 2) + self.identity.shape)
 
     def _values(self, seen: Array, observation: Observation) -> dict[str, Array]:
         counts = {name: alive.shape[-1] for name, alive in observation.alive.items()}

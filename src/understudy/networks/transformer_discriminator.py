@@ -145,7 +145,7 @@ class TransformerScorer(eqx.Module):
             x = inputs[group.name]
             seen[group.name] = self.observe[group.name](x[..., : group.observation])
             done[group.name] = self.act_in[group.name](x[..., group.observation :])
-        x = self._identify(tokens.join(self.spec, seen))
+        x = tokens.identified(self.identity, tokens.join(self.spec, seen))
         x = dropped(self.norms[0](x), self.dropout, keys[0])
         for block in self.encoder:
             x = block(x, mask)
@@ -165,16 +165,6 @@ class TransformerScorer(eqx.Module):
         if self.mask == "diagonal":
             return own
         return jnp.logical_or(tokens.among_alive(alive, causal=self.mask == "causal"), own)
-
-    def _identify(self, x: Array) -> Array:
-        if not self.identity.shape[0]:
-            return x
-        require(
-            x.shape[-2] == self.identity.shape[0],
-            f"expected {self.identity.shape[0]} agents, which have an identity each, found "
-            f"{x.shape[-2]}; train with identity=False for other numbers",
-        )
-        return x + self.identity.reshape((1,) * (x.ndim - 2) + self.identity.shape)
 
 
 def last_gain(normalisation: Normalisation) -> float:
