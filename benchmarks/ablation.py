@@ -1,0 +1,110 @@
+"""Which part of MILD² does what: on spread one part at a time is another (B2.5).
+
+    python benchmarks/ablation.py --plan
+    python benchmarks/ablation.py --runs runs
+
+Five seeds, 50 demonstrated episodes of the scripted expert, with a warm start and without; steps
+and rates are MILD²'s own for every row. Beside the score: the variance of what the discriminator
+paid, and of advantages, as it is (``advantage_variance``) and over the variance of returns
+(``advantage_share``), means of the last tenth of training.
+Which discriminator meets which policy is the other half of the ablation, and is in `xor.py`, where
+that alone decides.
+
+``shuffled agents``: in every demonstrated step the agents, what they saw and did, trade places;
+each is as in the demonstrations, and the team is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+import understudy as us
+from imitation import IMITATE, TEAM, Cell, arguments, make, scores, train
+from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
+
+DEMONSTRATIONS, EPISODES = 50, 200
+STEPS = 50_000
+SHUFFLED = "shuffled agents"
+MEASURED = (
+    "advantage_variance", "explained_variance", "reward_correlation", "lipschitz",
+    "discriminator_loss",
+)  # fmt: skip
+CHANGES: dict[str, dict[str, Any]] = {
+    "MILD²": {},
+    "objective bce": {"objective": "bce"},
+    "objective bce+gp": {"objective": "bce+gp"},
+    "objective wgan-gp": {"objective": "wgan-gp"},
+    "objective lsgan": {"objective": "lsgan"},
+    "Ω square": {"omega": "square"},
+    "Ω entropic": {"omega": "entropic"},
+    "distance own": {"metric": "own"},
+    "reward logit": {"reward": "logit"},
+    "reward neg": {"reward": "neg"},
+    "reward prob": {"reward": "prob"},
+    "attention dot": {"discriminator": TransformerDiscriminator(attention="dot")},
+    "normalisation none": {"discriminator": TransformerDiscriminator(normalisation="none")},
+    "normalisation spectral": {"discriminator": TransformerDiscriminator(normalisation="spectral")},
+    "mask causal": {"discriminator": TransformerDiscriminator(mask="causal")},
+    "mask diagonal": {"discriminator": TransformerDiscriminator(mask="diagonal")},
+    "perceptron, team": {"discriminator": MLPDiscriminator(reads="team")},
+    "perceptron, own": {"discriminator": MLPDiscriminator()},
+    "policy alone (MAT-Dec)": {
+        "optimiser": us.MATDec(discount=0.95, learning_rate=5e-4, envs=16, epochs=2, minibatches=2)
+    },
+    SHUFFLED: {},
+}
+"""Row -> what is not MILD²'s own."""
+
+
+def shuffled(demonstrations: us.Demonstrations, seed: int = 0) -> us.Demonstrations:
+    """Agents of each step in an order of their own, with all that is theirs."""
+    rng = np.random.default_rng(seed)
+    order = np.argsort(rng.random(demonstrations.alive["agents"].shape), 1)
+
+    def traded(arrays: Any) -> Any:
+        rows = arrays["agents"]
+        at = order.reshape(*order.shape, *(1,) * (rows.ndim - 2))
+        return {"agents": np.take_along_axis(rows, at, 1)}
+
+    return dataclasses.replace(
+        demonstrations, features=traded(demonstrations.features),
+        alive=traded(demonstrations.alive), actions=traded(demonstrations.actions),
+        action_known=None, rewards=None,
+    )  # fmt: skip
+
+
+def measured(run: Any) -> dict[str, float]:
+    """Means over seeds and the last tenth of training."""
+    last = [row for row in run.metrics if "discriminator_loss" in row]
+    last = last[-max(1, len(last) // 10) :]
+    found = {name: float(np.nanmean([row[name] for row in last])) for name in MEASURED}
+    moments = np.asarray([row["reward_moments/agents"] for row in last], float)
+    share = 1 - found.pop("explained_variance")
+    return {"reward_variance": float(np.nanmean(moments[..., 1])), "advantage_share": share} | found
+
+
+def main() -> None:
+    options = arguments(__doc__).parse_args()
+    env = us.envs.make("spread")
+    demos = us.collect(env, us.experts.hungarian(env), episodes=DEMONSTRATIONS, seed=0)
+    traded = shuffled(demos)
+    mild2 = us.MILD2(optimiser=TEAM, **IMITATE)
+    cells = [
+        Cell(name, dataclasses.replace(mild2, **changes), STEPS, warm)
+        for name, changes in CHANGES.items()
+        for warm in (False, True)
+    ]
+
+    def rows_of(cell: Cell) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        run = train(cell, env, traded if cell.name == SHUFFLED else demos, options.runs)
+        said = measured(run)
+        return [{**row, **said} for row in scores(cell, run, env, "hungarian", EPISODES)], []
+
+    make("ablation", cells, options, rows_of)
+
+
+if __name__ == "__main__":
+    main()
