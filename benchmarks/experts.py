@@ -75,7 +75,8 @@ def trained(game: str, name: str, folder: Path, steps: int | None = None) -> Any
     steps = plan["steps"] if steps is None else steps
     out = folder / f"{game}-{name.lower()}-{steps}"
     if (out / "config.json").exists():
-        return resume(out, env=made(plan))
+        run = us.Run(out)
+        return run if run.finished else resume(out, env=made(plan))
     options = TrainOptions(checkpoint_every=None)
     return train_anew(
         plan["algorithms"][name], env=made(plan), steps=steps, seeds=SEEDS, out=out,

@@ -62,7 +62,8 @@ def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path)
         steps += CLONING
     out = folder / cell.folder
     if (out / "config.json").exists():
-        return us.resume(out, env=given, demonstrations=demonstrations)
+        run = us.Run(out)
+        return run if run.finished else us.resume(out, env=given, demonstrations=demonstrations)
     return us.train(
         algorithm, env=given, demonstrations=demonstrations, steps=steps, seeds=SEEDS, out=out
     )

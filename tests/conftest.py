@@ -5,6 +5,8 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# tests wait for the compiler rather than for the program
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
@@ -28,12 +30,3 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("UNDERSTUDY_DATA is not set")
     return Path(folder)
-
-
-@pytest.fixture(scope="module")
-def compiled_quickly():
-    """For tests that wait for the compiler rather than for the program."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)

@@ -11,8 +11,6 @@ import pytest
 from understudy import cli
 from understudy.cli import console
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 FORMS = [
     "quickstart",
     "quickstart boids --out DIR",
@@ -85,7 +83,7 @@ def parts(demos):
 
 
 @pytest.fixture(scope="module")
-def run(parts, compiled_quickly):
+def run(parts):
     folder = parts.parent / "run"
     words = ["train", "rnn-gauss", "--demos", str(parts), "--steps", "2", "--out", str(folder)]
     assert cli.main([*words, *TINY]) == 0

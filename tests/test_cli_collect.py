@@ -12,8 +12,6 @@ from understudy.data import store
 from understudy.experiment.train import train
 from understudy.types import hyperparameters
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 class Player(Recall):
     """Draws its actions, or takes their mean."""
@@ -33,7 +31,7 @@ class Drawing(Reinforce):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, compiled_quickly):
+def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "home"
     train(Drawing(), env=Home(), steps=24, out=folder)
     return folder

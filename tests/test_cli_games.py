@@ -27,7 +27,7 @@ def call(capsys, *words):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, compiled_quickly):
+def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for seed, name in enumerate(("one", "two")):
         train(Reinforce(), env=Xor(), steps=24, seeds=2, seed=seed, out=folder / name)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TINY = {
     "flock": {"out": "flock", "episodes": 24, "steps": 4, "windows": 2},

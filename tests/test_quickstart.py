@@ -8,8 +8,6 @@ from understudy.experiment import quickstart_boids, quickstart_spread
 from understudy.experiment.quickstart import quickstart
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 TINY = quickstart_boids.Size(
     episodes=20, steps=2, width=4, batch=2, windows=2, commanded=2, samples=2
 )

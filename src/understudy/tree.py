@@ -44,11 +44,11 @@ def where(condition: Any, on_true: T, on_false: T) -> T:
 def all_finite(tree: Any) -> jax.Array:
     """True where every floating-point leaf is finite (a scalar)."""
     checks = [
-        jnp.all(jnp.isfinite(leaf))
+        jnp.isfinite(leaf).reshape(-1)
         for leaf in jax.tree.leaves(tree)
         if jnp.issubdtype(leaf.dtype, jnp.inexact)
     ]
-    return jnp.all(jnp.stack(checks)) if checks else jnp.asarray(True)
+    return jnp.all(jnp.concatenate(checks)) if checks else jnp.asarray(True)
 
 
 def per_group(spec: Spec, function: Callable[..., Any], *mappings: Mapping[str, Any] | None) -> Any:

@@ -38,8 +38,6 @@ SMALL: dict[str, Any] = {
     "discriminator": MLPDiscriminator(hidden=(8,)), "passes": 2, "minibatch": 12
 }  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def shown(rows: Any) -> Window:
     """Rows of a rollout as demonstrations, windows of one row."""

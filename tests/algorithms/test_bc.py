@@ -25,8 +25,6 @@ from understudy.types import ActionSpec, Batch, Group, Observation, Spec, UserEr
 
 SEEDS = 3
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def recorded(spec, features, actions, *, length=1) -> Any:
     """Demonstrations of one group in episodes of `length` rows, every action known."""
@@ -98,7 +96,7 @@ SIZES = {presets.BC: {"hidden": (32,)}, presets.JointBC: {"width": 16}}
 
 
 @pytest.fixture(scope="module", params=SIZES)
-def cloned(request, compiled_quickly):
+def cloned(request):
     """Clones of a known expert, and 60,000 rows of it: frequencies are within 0.01 of its table."""
     random = np.random.default_rng(0)
     context = random.integers(0, 4, (60_000, 2))
@@ -329,7 +327,7 @@ def test_kinds_go_by_their_networks():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, compiled_quickly):
+def run(tmp_path_factory):
     folder, env = tmp_path_factory.mktemp("runs"), us.envs.Xor(agents=3)
     us.collect(env, us.experts.xor(env), episodes=40, out=folder / "demos")
     words = "train bc --demos DEMOS --out RUN --steps 4 --seeds 2 --batch 8 --network.hidden 4"

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import pytest
 
 from contracts.envs import Home, HomeSimulator
 from contracts.harness import OPTIONS
@@ -26,8 +25,6 @@ PERCEPTRON: dict[str, Any] = {
     "optimiser": PPO, "discriminator": MLPDiscriminator(hidden=(4,), dropout=0.2),
     "objective": "bce+gp", "noise": 0.1, "remembered": 2, "smoothing": 0.1, **FEW,
 }  # fmt: skip
-
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 def test_magail_trains_and_resumes_in_either_stage(goes_on):

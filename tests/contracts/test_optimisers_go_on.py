@@ -21,8 +21,6 @@ OPTIMISERS = {
     "mat": presets.MAT(width=4, **TINY),
 }
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_an_optimiser_trains_and_resumes(goes_on, name):

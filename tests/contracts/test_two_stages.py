@@ -74,7 +74,6 @@ def test_stages_say_what_is_wrong_with_them():
         Stages(((LearnDrift(), 1),), handover="whatever")
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("stop", [4, 8], ids=["between the stages", "in the second"])
 def test_a_cloned_policy_goes_on_learning(goes_on, stop):
     env = us.envs.Xor()

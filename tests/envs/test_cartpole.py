@@ -12,7 +12,6 @@ from understudy.envs import conformance, experts
 from understudy.envs.cartpole import CartPole
 from understudy.experiment.collect import collect
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 
 

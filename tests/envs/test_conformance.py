@@ -15,7 +15,6 @@ from understudy.envs.actions import clip
 from understudy.envs.host import Batched
 from understudy.types import ActionSpec, Group, Observation, Spec, Step, UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 replace = dataclasses.replace
 
 

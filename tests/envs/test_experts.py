@@ -18,8 +18,6 @@ from understudy.envs.wrappers import AgentId, TimeLimit
 from understudy.experiment.collect import collect
 from understudy.types import Policy, UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def earned(env, policy, episodes=128):
     """Mean return of each group, and the share of games won."""

@@ -11,8 +11,6 @@ from understudy.envs.speaker_listener import SpeakerListener, SpeakerListenerSta
 from understudy.envs.tag import Tag, TagState
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 GAMES = {
     "speaker-listener": SpeakerListener(),
     "push": Push(action="boxes"),

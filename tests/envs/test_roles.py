@@ -15,7 +15,6 @@ from understudy.envs.roles import Roles
 from understudy.experiment.collect import collect
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 
 

@@ -11,8 +11,6 @@ from understudy.envs.spread import Spread, SpreadState
 from understudy.experiment import config
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 VARIANTS = {
     "mpe2": Spread(agents=2),
     "goodai": Spread.goodai(agents=3, near_agents=1, near_landmarks=1, ids=True),

@@ -24,7 +24,6 @@ from understudy.experiment import config
 from understudy.experiment.collect import collect
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 SCALED = ObservationNormalisation(Home(agents=2, capacity=3), mean=((1.0,),), std=((2.0,),))
 

@@ -13,7 +13,6 @@ from understudy.envs.xor import Xor
 from understudy.experiment.collect import collect
 from understudy.types import UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 
 

@@ -20,8 +20,6 @@ from understudy.experiment.train import TrainOptions, train
 from understudy.types import hyperparameters
 from understudy.visualise.curves import arrays, draw_curves, scalars, series
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 FAST = TrainOptions(log_every=2, checkpoint_every=4)
 TABLE = jnp.arange(6, dtype=jnp.float32).reshape(3, 2)
 
@@ -51,7 +49,7 @@ class Acting(Reinforce):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, compiled_quickly):
+def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("runs") / "run"
     return train(Tabular(), demonstrations=walks(), steps=4, seeds=2, out=place, options=FAST)
 

@@ -26,8 +26,6 @@ from understudy.types import (
     hyperparameters,
 )
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 class Homing(eqx.Module):
     """Steps half of the way home, plus a little chance."""

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 
-import jax
 import pytest
 
 from contracts.envs import Home
@@ -15,15 +14,6 @@ from understudy.experiment.report import report
 from understudy.experiment.run import Run
 from understudy.experiment.train import TrainOptions, train
 from understudy.types import UserError
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Speed of the compiler matters here, not speed of the program."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")

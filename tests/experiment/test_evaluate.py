@@ -1,6 +1,5 @@
 import json
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,15 +19,6 @@ from understudy.types import Group, Spec, UserError
 
 PROTOCOL = Protocol("toy", 5, 10)
 PLAIN = Options(baselines=False, particles=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Speed of the compiler matters here, not speed of the program."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")

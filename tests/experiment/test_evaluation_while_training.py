@@ -31,8 +31,6 @@ from understudy.types import (
     hyperparameters,
 )
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 OPTIONS = TrainOptions(log_every=2, checkpoint_every=4, evaluate_every=5, evaluate_episodes=6)
 NAMES = {f"evaluation/{n}" for n in ("return", "return_mode", "success", "success_mode")}
 

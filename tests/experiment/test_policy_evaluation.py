@@ -47,15 +47,6 @@ class Guess:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Speed of the compiler matters here, not speed of the program."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 class Knows(eqx.Module):
     throw: float = eqx.field(static=True, default=0.5)
     transfers: bool = eqx.field(static=True, default=True)

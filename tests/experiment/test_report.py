@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 
-import jax
 import numpy as np
 import pytest
 from walkers import tracks
@@ -25,15 +24,6 @@ from understudy.types import UserError
 
 PROTOCOL = Protocol("toy", 5, 10, stride=15)
 QUICK = Options(particles=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Speed of the compiler matters here, not speed of the program."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")

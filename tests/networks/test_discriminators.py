@@ -23,7 +23,6 @@ SMALL: dict[str, Any] = {"width": 16, "heads": 2}
 MASKS = ("full", "causal", "diagonal")
 
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 scored = jax.jit(lambda scorer, inputs, alive: scorer.scores(inputs, alive))
 
 

@@ -17,7 +17,6 @@ SPEC = Spec((Group("agents", 3, 2, ActionSpec((4,), (-1.0,), (1.0,))),))
 GROUP = SPEC.groups[0]
 
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 act = jax.jit(lambda team, seen, memory: team.act(seen, memory, jax.random.key(0), "mode"))
 
 

@@ -14,7 +14,6 @@ WIDTH, HEADS = 8, 2
 SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 attend = jax.jit(lambda layer, x, y, mask: layer(x, y, mask))
 shares = jax.jit(lambda layer, x: layer.weights(x, layer.keys(x), everybody(len(x))))
 

@@ -11,9 +11,6 @@ from understudy.networks.attention import L2Attention
 from understudy.networks.blocks import EncoderBlock
 from understudy.networks.mlp import MLP, Linear, stacked
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
-
 begin, follow = jax.jit(spectral.start), jax.jit(spectral.advance)
 
 

@@ -17,8 +17,6 @@ EARN_MORE = {
 }
 """A group, and by how much an expert beats a random policy there at the least, per agent."""
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 @pytest.mark.parametrize("name", zoo.ZOO)
 def test_an_expert_earns_more_than_chance(name):

@@ -25,6 +25,7 @@ step; Ω is a hinge unless asked otherwise, as in the dual of regularised transp
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -245,10 +246,9 @@ class Adversarial:
         (theirs, ours), spec = sides, network.spec
         if self.opposed:
             return self._opposed_loss(network, theirs, ours, key)
-        keys = jax.random.split(key, 5)
+        keys = jax.random.split(key, 4)
         theirs, ours = (self._noisy(spec, side, k) for side, k in zip(sides, keys[:2], strict=True))
-        e_theirs = joined(spec, network.scores(theirs.inputs, theirs.alive, key=keys[2]))
-        e_ours = joined(spec, network.scores(ours.inputs, ours.alive, key=keys[3]))
+        e_theirs, e_ours = scored(network, (theirs, ours), keys[2])
         there, here = joined(spec, theirs.counted), joined(spec, ours.counted)
         objective = OBJECTIVES[self.objective]
         losses = objective.losses(e_theirs, e_ours, self.smoothing)
@@ -259,7 +259,7 @@ class Adversarial:
         if objective.regulariser == "transport":
             regulariser = -mean_where(OMEGAS[self.omega](gap, apart, self.width), both)
         if objective.regulariser == "gradient":
-            norms = self._steepness(network, theirs, ours, keys[4])
+            norms = self._steepness(network, theirs, ours, keys[3])
             regulariser = self.penalty * mean_where(gradient_penalty(norms), both)
         return total + regulariser, {
             "discriminator_loss": total + regulariser,
@@ -276,13 +276,10 @@ class Adversarial:
 
         Source: Song et al., NeurIPS 2018, the zero-sum prior.
         """
-        keys, spec = jax.random.split(key, 5), network.spec
+        keys, spec = jax.random.split(key, 3), network.spec
         theirs, ours = (self._noisy(spec, *side) for side in ((theirs, keys[0]), (ours, keys[1])))
         one, other = crossed(spec, theirs, ours), crossed(spec, ours, theirs)
-        scores = [
-            joined(spec, network.scores(side.inputs, side.alive, key=own))
-            for side, own in zip((one, other, theirs), keys[2:], strict=True)
-        ]
+        scores = scored(network, (one, other, theirs), keys[2])
         counted = [joined(spec, side.counted) for side in (one, other, theirs)]
         losses = OBJECTIVES[self.objective].losses
         high, low = losses(scores[0], scores[1], self.smoothing)
@@ -377,6 +374,21 @@ class Adversarial:
 
     def _noisy(self, spec: Spec, side: Entries, key: Key[Array, ""]) -> Entries:
         return entries.noisy(spec, side, key, self.noise) if self.noise else side
+
+
+def scored(
+    network: Any, sides: Sequence[Entries], key: Key[Array, ""]
+) -> list[Float[Array, "rows agents"]]:
+    """Scores of all agents of each side, in one pass of the network.
+
+    Args:
+        network: weights of a discriminator.
+        sides: as many rows each.
+        key: of dropout.
+    """
+    whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *sides)
+    scores = joined(network.spec, network.scores(whole.inputs, whole.alive, key=key))
+    return jnp.split(scores, len(sides))
 
 
 def told_apart(

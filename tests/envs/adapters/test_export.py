@@ -16,7 +16,6 @@ from understudy.envs.adapters.pettingzoo import from_parallel, groups_of
 from understudy.envs.host import Batched
 from understudy.types import ActionSpec, Group, Observation, Spec, Step, UserError, hyperparameters
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 theirs = foreign.package("pettingzoo.test")
 
 

@@ -17,8 +17,6 @@ from understudy.envs.adapters.smax import STOP, Smax, heuristic
 from understudy.experiment.config import from_json, to_json
 from understudy.types import Env, UserError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 SHAPES = {  # observation, state, choices, agents: environments' facts, printed by JaxMARL 0.2.0
     "3m": (75, 72, 8, 3),
     "3s5z": (205, 192, 13, 8),
