@@ -40,11 +40,11 @@ GAMES: dict[str, dict[str, Any]] = {
     "smax": {
         "env": "smax:map=3m",
         "steps": 1_500_000,
-        "shorter": {"MAT": 500_000},
+        "shorter": {"MAT": 400_000},
         "algorithms": {
             "MAPPO": us.MAPPO(),
             "HAPPO": us.HAPPO(),
-            "MAT": us.MAT(envs=32, epochs=5),
+            "MAT": us.MAT(envs=32, epochs=4),
         },
     },
     "halfcheetah": {

@@ -56,6 +56,9 @@ class Transformer:
     """Agents act in turn knowing the actions before (MAT), or each on its own (MAT-Dec)."""
     identity: bool = True
     """Tokens carry a learned vector of which agent they are."""
+    normalise: bool = True
+    """Layer normalisation of observations, as published. It hides how large they are, and of few
+    features most of what they say; False reads them as they are."""
     squash: bool = False
     """Continuous actions are ``tanh`` of a Gaussian; otherwise Gaussian, clipped."""
     std: Std = "sigmoid"
@@ -86,14 +89,21 @@ class Transformer:
         outputs = {n: tokens.written_size(action) for n, action in actions.items()}
         width, total = self.width, sum(group.agents for group in spec.groups)
         team = TransformerTeam(
-            observe={g.name: Embedding(g.observation, width) for g in spec.groups},
+            observe={
+                g.name: Embedding(g.observation, width, normalise=self.normalise)
+                for g in spec.groups
+            },
             encoder=tuple(EncoderBlock(width, self.heads) for _ in range(self.blocks)),
             value=Head(width, 1),
             act_in={} if alone else {n: Linear(size, width) for n, size in outputs.items()},
             decoder=()
             if alone
             else tuple(DecoderBlock(width, self.heads) for _ in range(self.blocks)),
-            alone={n: Embedding(size, width) for n, size in seen.items()} if alone else {},
+            alone={
+                n: Embedding(size, width, normalise=self.normalise) for n, size in seen.items()
+            }
+            if alone
+            else {},
             act_out={n: Head(width, size) for n, size in outputs.items()},
             norms=(LayerNorm(width), LayerNorm(width)),
             start=jnp.zeros(width),
