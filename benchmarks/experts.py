@@ -40,10 +40,11 @@ GAMES: dict[str, dict[str, Any]] = {
     "smax": {
         "env": "smax:map=3m",
         "steps": 1_500_000,
-        "shorter": {"MAT": 400_000},
+        "longer": {"MAPPO": 3_000_000},
+        "shorter": {"MAT": 1_000_000},
         "algorithms": {
-            "MAPPO": us.MAPPO(),
-            "HAPPO": us.HAPPO(),
+            "MAPPO": us.MAPPO(entropy=0.003, decay=500),
+            "HAPPO": us.HAPPO(entropy=0.003, decay=250),
             "MAT": us.MAT(envs=32, epochs=4),
         },
     },
@@ -179,7 +180,8 @@ def smax(folder: Path, only: list[str] | None) -> None:
     """Battles won on 3m, a part of the results per optimiser."""
     plan = GAMES["smax"]
     for name in only or plan["algorithms"]:
-        run, rows = trained("smax", name, folder, plan["shorter"].get(name)), []
+        steps = {**plan["longer"], **plan["shorter"]}.get(name)
+        run, rows = trained("smax", name, folder, steps), []
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=200, mode=mode, expert=None)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]

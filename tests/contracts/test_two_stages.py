@@ -124,8 +124,9 @@ def test_critics_are_no_part_of_a_policy():
 
 
 def test_a_policy_that_does_not_match_is_not_handed_over():
-    with pytest.raises(UserError, match="copy_policy found no weight that both stages share"):
-        copy_policy(states(BC(hidden=(4,), sharing="independent")), states(MAPPO(**TINY)))
+    for other in ({"hidden": (4,), "sharing": "independent"}, {"hidden": (4, 4)}):
+        with pytest.raises(UserError, match="a place in the next stage for every weight"):
+            copy_policy(states(BC(**other)), states(MAPPO(**TINY)))
     with pytest.raises(UserError, match="found neither in dict; use another handover"):
         copy_policy({}, states(MAPPO(**TINY)))
 

@@ -1,5 +1,7 @@
 """The multi-agent transformer: taught and acting agree, and nobody knows what comes later."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +62,19 @@ def test_all_at_once_is_as_likely_as_one_after_the_other(taught, decode, alive):
         found = taught(seen, actions)
         for name in SPEC.names:
             np.testing.assert_allclose(found[name], log_probs[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_normalisation_hides_how_large_observations_are(normalise):
+    made = Transformer(width=8, normalise=normalise).init(SPEC, jax.random.key(0))
+    network = orthogonal(made, jax.random.key(1), gain=1.0)
+    seen = jax.tree.map(lambda leaf: leaf[None], scene(jax.random.key(2)))
+    features = jax.tree.map(lambda leaf: 5 * leaf, seen.features)
+    plain, larger = (
+        values(network, seen),
+        values(network, dataclasses.replace(seen, features=features)),
+    )
+    assert np.allclose(plain["wolves"], larger["wolves"], atol=1e-3) == normalise
 
 
 def test_an_agent_knows_the_actions_before_its_own_and_no_other(taught, decode):

@@ -117,7 +117,8 @@ def copy_policy(old: Any, new: Any) -> Any:
     start afresh.
 
     Raises:
-        UserError: when no leaf matches, or a state has no ``params`` and no optimiser inside.
+        UserError: when a weight of the policy has no place in the next stage, or a state has no
+            ``params`` and no optimiser inside.
     """
     for state in (old, new):
         require(
@@ -127,7 +128,16 @@ def copy_policy(old: Any, new: Any) -> Any:
         )
     params = _innermost(old).params
     acting = params.acting() if hasattr(params, "acting") else params
-    return _with_params(new, _matched("copy_policy", acting, _innermost(new).params))
+    later = _innermost(new).params
+    lost = sorted(_places(acting) - _places(later))
+    if lost:
+        name, shape, _ = lost[0]
+        raise UserError(
+            f"expected a place in the next stage for every weight of the policy, found none for "
+            f"{len(lost)} of them, such as {name} of shape {shape}; give both stages the same "
+            "network"
+        )
+    return _with_params(new, _matched("copy_policy", acting, later))
 
 
 def _innermost(state: Any) -> Any:
@@ -150,7 +160,7 @@ def _matched(handover: str, old: Any, new: Any) -> Any:
     Raises:
         UserError: when there is none.
     """
-    known = {_describe(p, leaf): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(old)}
+    known = {_describe(*place): place[1] for place in jax.tree_util.tree_leaves_with_path(old)}
     places, structure = jax.tree_util.tree_flatten_with_path(new)
     # an empty leaf says nothing
     matches = sum(_describe(*place) in known for place in places if np.size(place[1]))
@@ -161,6 +171,11 @@ def _matched(handover: str, old: Any, new: Any) -> Any:
         )
     leaves = [known.get(_describe(*place), place[1]) for place in places]
     return jax.tree.unflatten(structure, leaves)
+
+
+def _places(tree: Any) -> set[tuple[str, tuple[int, ...], str]]:
+    """What `_matched` tells leaves by."""
+    return {_describe(*place) for place in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def _describe(place: Any, leaf: Any) -> tuple[str, tuple[int, ...], str]:

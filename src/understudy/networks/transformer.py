@@ -99,9 +99,7 @@ class Transformer:
             decoder=()
             if alone
             else tuple(DecoderBlock(width, self.heads) for _ in range(self.blocks)),
-            alone={
-                n: Embedding(size, width, normalise=self.normalise) for n, size in seen.items()
-            }
+            alone={n: Embedding(size, width, normalise=self.normalise) for n, size in seen.items()}
             if alone
             else {},
             act_out={n: Head(width, size) for n, size in outputs.items()},
