@@ -21,8 +21,6 @@ from typing import Any
 
 import understudy as us
 from results import command, summary, table, target, write
-from understudy.experiment.train import TrainOptions, resume
-from understudy.experiment.train import train as train_anew
 
 SEEDS = 5
 SPREAD = {"discount": 0.95}
@@ -77,9 +75,9 @@ def trained(game: str, name: str, folder: Path, steps: int | None = None) -> Any
     out = folder / f"{game}-{name.lower()}-{steps}"
     if (out / "config.json").exists():
         run = us.Run(out)
-        return run if run.finished else resume(out, env=made(plan))
-    options = TrainOptions(checkpoint_every=None)
-    return train_anew(
+        return run if run.finished else us.resume(out, env=made(plan))
+    options = us.TrainOptions(checkpoint_every=None)
+    return us.train(
         plan["algorithms"][name], env=made(plan), steps=steps, seeds=SEEDS, out=out,
         options=options, progress=say(name),
     )  # fmt: skip
@@ -214,9 +212,9 @@ def halfcheetah(folder: Path, minutes: float) -> None:
 
     plan = GAMES["halfcheetah"]
     with contextlib.suppress(Enough):
-        train_anew(
+        us.train(
             plan["algorithms"]["MAPPO"], env=made(plan), steps=10 * plan["steps"], seeds=SEEDS,
-            out=out, options=TrainOptions(log_every=5, checkpoint_every=20), progress=watch,
+            out=out, options=us.TrainOptions(log_every=5, checkpoint_every=20), progress=watch,
         )  # fmt: skip
     reached = next((row["minutes"] for row in curve if row["return"] >= 2000), None)
     thinned = curve[:: max(1, len(curve) // 60)] + curve[-1:]

@@ -34,22 +34,37 @@ from understudy.networks.discriminators import MLPDiscriminator, TransformerDisc
 
 SEEDS = 8
 GAMES = {"xor": us.envs.Xor(), "roles": us.envs.Roles()}
-STEPS = {"xor": 200_000, "roles": 400_000}
+STEPS = {"xor": 64_000, "roles": 128_000}
+WIDTH = 32
+"""Of all transformers; perceptrons have two layers of twice that."""
 EPISODES = {"xor": 2_000, "roles": 400}
 PLAYED = 4_000
 DISCRIMINATORS: dict[str, Any] = {
-    "independent": MLPDiscriminator(hidden=(64, 64)),
-    "joint": MLPDiscriminator(reads="team", hidden=(64, 64)),
-    "transformer, diagonal": TransformerDiscriminator(mask="diagonal"),
-    "transformer, causal": TransformerDiscriminator(mask="causal"),
-    "transformer, full": TransformerDiscriminator(mask="full"),
+    "independent": MLPDiscriminator(hidden=(2 * WIDTH, 2 * WIDTH)),
+    "joint": MLPDiscriminator(reads="team", hidden=(2 * WIDTH, 2 * WIDTH)),
+    "transformer, full": TransformerDiscriminator(width=WIDTH, mask="full"),
+    "transformer, diagonal": TransformerDiscriminator(width=WIDTH, mask="diagonal"),
+    "transformer, causal": TransformerDiscriminator(width=WIDTH, mask="causal"),
 }
-SIZES = {"envs": 64, "epochs": 4, "minibatches": 1, "learning_rate": 1e-3, "entropy": 0.02}
-POLICIES = {
-    "independent": us.MAPPO(**SIZES, rollout=4, sharing="independent"),
-    "autoregressive": us.MAT(**SIZES, rollout=4),
-}
+ENVS, ROLLOUT, RATE = 64, 4, 1e-3
+POLICIES = ("independent", "autoregressive")
 REWARDS = ("softplus", "logit")
+
+
+def decay(game: str) -> int:
+    """Updates of a training: all step sizes fall to 0 over them."""
+    return STEPS[game] // (ENVS * ROLLOUT)
+
+
+def optimiser(game: str, policy: str) -> Any:
+    """PPO of a policy, sized alike."""
+    sizes: dict[str, Any] = {
+        "envs": ENVS, "rollout": ROLLOUT, "epochs": 4, "minibatches": 1, "learning_rate": RATE,
+        "decay": decay(game), "entropy": 0.02,
+    }  # fmt: skip
+    if policy == "autoregressive":
+        return us.MAT(**sizes, width=WIDTH)
+    return us.MAPPO(**sizes, sharing="independent")
 
 
 def joint_actions(env: Any, policy: Any, seed: int = 0) -> np.ndarray:
@@ -119,35 +134,47 @@ def row_of(env: Any, run: Any, expert: np.ndarray) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def references(expert: np.ndarray) -> list[dict[str, Any]]:
+    """What can be had without imitating: chance, and the best without seeing others' choices."""
+    distance, success = best_apart(expert)
+    uniform = np.full(expert.shape, 1 / expert.size)
+    return [
+        {"discriminator": "best without seeing others", "policy": "independent",
+         "success": success, "distance": distance},
+        {"discriminator": "chance", "policy": "independent",
+         "success": float(uniform[expert > 0].sum()), "distance": apart(uniform, expert)},
+    ]  # fmt: skip
+
+
 def train(game: str, algorithm: Any, demos: Any, steps: int, out: Path) -> Any:
     """The run, trained now or gone on with if it exists."""
     if (out / "config.json").exists():
-        return us.resume(out, env=GAMES[game], demonstrations=demos)
+        run = us.Run(out)
+        return run if run.finished else us.resume(out, env=GAMES[game], demonstrations=demos)
     options = us.TrainOptions(checkpoint_every=None)
     env = GAMES[game] if "env" in algorithm.needs else None
     return us.train(algorithm, env=env, demonstrations=demos, steps=steps, seeds=SEEDS, out=out,
                     options=options)  # fmt: skip
 
 
-def play(game: str, folder: Path, only: list[str] | None) -> None:
-    """All of one game's table."""
+def play(game: str, folder: Path) -> None:
+    """All of one game's table; runs that exist are not made again."""
     env = GAMES[game]
-    demos = us.collect(env, "expert", episodes=EPISODES[game], seed=0)
-    expert, rows = expert_actions(env), []
+    demos = us.collect(env, us.experts.own(env), episodes=EPISODES[game], seed=0)
+    expert = expert_actions(env)
+    rows = references(expert)
     for name, clone in (
         ("independent", us.BC(sharing="independent")),
-        ("autoregressive", us.JointBC()),
+        ("autoregressive", us.JointBC(width=WIDTH)),
     ):
         run = train(game, clone, demos, 2_000, folder / f"{game}-bc-{name}")
         rows.append({"discriminator": "none (behaviour cloning)", "policy": name,
                      **row_of(env, run, expert)})  # fmt: skip
         print(table(rows[-1:]), flush=True)
     for judge, policy, reward in itertools.product(DISCRIMINATORS, POLICIES, REWARDS):
-        if only and judge not in only:
-            continue
         algorithm = us.Adversarial(
-            POLICIES[policy], DISCRIMINATORS[judge], reward=reward, passes=2, minibatch=256,
-            learning_rate=1e-3,
+            optimiser(game, policy), DISCRIMINATORS[judge], reward=reward, passes=2,
+            minibatch=256, learning_rate=RATE, decay=decay(game),
         )  # fmt: skip
         words = f"{game}-{judge}-{policy}-{reward}".replace(", ", "-")
         start = time.monotonic()
@@ -155,17 +182,14 @@ def play(game: str, folder: Path, only: list[str] | None) -> None:
         rows.append({"discriminator": judge, "policy": policy, "reward": reward,
                      **row_of(env, run, expert)})  # fmt: skip
         print(table(rows[-1:]), f"{time.monotonic() - start:.0f} s", flush=True)
-    distance, success = best_apart(expert)
-    uniform = np.full(expert.shape, 1 / expert.size)
-    rows.append({"discriminator": "best without seeing others", "policy": "independent",
-                 "success": success, "distance": distance})  # fmt: skip
-    lucky = float(uniform[expert > 0].sum())
-    rows.append({"discriminator": "chance", "policy": "independent",
-                 "success": lucky, "distance": apart(uniform, expert)})  # fmt: skip
+        keep(game, rows)
+    print(summary(targets(game, rows)))
+
+
+def keep(game: str, rows: list[dict[str, Any]]) -> None:
+    """Write what there is so far."""
     write("xor", command=command(), seeds=range(SEEDS), rows=[{"game": game, **r} for r in rows],
           targets=targets(game, rows), part=f"xor {game}")  # fmt: skip
-    print(table(rows))
-    print(summary(targets(game, rows)))
 
 
 def targets(game: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -195,10 +219,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--game", choices=tuple(GAMES), default="xor")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--only", nargs="*", choices=tuple(DISCRIMINATORS))
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    play(options.game, options.runs, options.only)
+    play(options.game, options.runs)
 
 
 if __name__ == "__main__":

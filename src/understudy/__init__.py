@@ -38,6 +38,7 @@ _PUBLIC = {
     "collect": "understudy.experiment.collect",
     "train": "understudy.experiment.train",
     "resume": "understudy.experiment.train",
+    "TrainOptions": "understudy.experiment.train",
     "evaluate": "understudy.experiment.evaluate",
     "generate": "understudy.experiment.generate",
     "compare": "understudy.experiment.compare",
