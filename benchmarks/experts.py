@@ -38,11 +38,10 @@ GAMES: dict[str, dict[str, Any]] = {
     "smax": {
         "env": "smax:map=3m",
         "steps": 1_500_000,
-        "longer": {"MAPPO": 3_000_000},
         "shorter": {"MAT": 1_000_000},
         "algorithms": {
-            "MAPPO": us.MAPPO(entropy=0.003, decay=500),
-            "HAPPO": us.HAPPO(entropy=0.003, decay=250),
+            "MAPPO": us.MAPPO(epochs=8, decay=240),
+            "HAPPO": us.HAPPO(decay=240),
             "MAT": us.MAT(envs=32, epochs=4),
         },
     },
@@ -178,8 +177,7 @@ def smax(folder: Path, only: list[str] | None) -> None:
     """Battles won on 3m, a part of the results per optimiser."""
     plan = GAMES["smax"]
     for name in only or plan["algorithms"]:
-        steps = {**plan["longer"], **plan["shorter"]}.get(name)
-        run, rows = trained("smax", name, folder, steps), []
+        run, rows = trained("smax", name, folder, plan["shorter"].get(name)), []
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=200, mode=mode, expert=None)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]
