@@ -1,6 +1,6 @@
 import pytest
 
-from understudy.experiment.findings import findings, judge, models, validation
+from understudy.experiment.findings import findings, judge, judge_policy, models, validation
 from understudy.experiment.tables import Evaluation, cell, number
 
 
@@ -96,6 +96,16 @@ def test_only_the_last_stage_counts_and_diverged_seeds_do_not():
 def test_several_seeds_are_judged_by_their_mean():
     rows = [{"model": "net", "seed": s, "minADE": 1.0} for s in (0, 1, "mean")]
     assert [r["seed"] for r in models(Evaluation(rows, {}))] == ["mean"]
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.01, "warning"), (0.4, "warning"), (0.8, "good")])
+def test_a_policy_that_solves_less_than_halfway_to_the_expert_is_a_warning(share, level):
+    team = {"model": "team", "success_rate": share, "mean_return": 1.0}
+    rows = [{"model": who, "reference": True, "success_rate": rate}
+            for who, rate in (("expert", 1.0), ("random", 0.0))]  # fmt: skip
+    found = judge_policy(team, Evaluation([team, *rows], {}))
+    assert levels(found) == [level]
+    assert found[0].text == f"team solves {share:.0%} of episodes (expert 100%, random 0%)."
 
 
 def test_figures_are_written_to_be_read():

@@ -136,14 +136,16 @@ def judge_policy(row: Mapping[str, Any], evaluation: Evaluation) -> list[Finding
         )
         found.append(Finding("bad" if worse else "good", text))
     if row.get("success_rate") is not None:
-        beside = [
-            f"{who} {other['success_rate']:.0%}"
+        shares = {
+            who: other["success_rate"]
             for who, other in others.items()
             if other.get("success_rate") is not None
-        ]
-        share, least = row["success_rate"], chance.get("success_rate", 0.0)
-        text = f"{name} solves {share:.0%} of episodes ({', '.join(beside)})."
-        found.append(Finding("good" if share > least else "warning", text))
+        }
+        share, least = row["success_rate"], shares.get("random", 0.0)
+        beside = ", ".join(f"{who} {other:.0%}" for who, other in shares.items())
+        text = f"{name} solves {share:.0%} of episodes ({beside})."
+        halfway = (least + max(shares.values(), default=least)) / 2
+        found.append(Finding("good" if share > least and share >= halfway else "warning", text))
     if row.get("seed") not in (None, "mean"):
         text = f"One seed of {name} was trained; what another would earn is unknown."
         found.append(Finding("warning", text))
