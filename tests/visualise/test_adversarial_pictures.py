@@ -11,9 +11,9 @@ from PIL import Image
 from adversarial_metrics import training, written
 from understudy import cli
 from understudy.algorithms.adversarial import Adversarial
-from understudy.algorithms.presets import MAPPO
+from understudy.algorithms.presets import BC, MAPPO
 from understudy.envs.xor import Xor
-from understudy.experiment.diagnose import diagnose
+from understudy.experiment.diagnose import diagnose, pictures
 from understudy.experiment.history import History
 from understudy.experiment.report import report
 from understudy.experiment.run import Run
@@ -182,6 +182,16 @@ def test_numbers_and_warnings_are_in_the_json(diagnosed, runs):
     assert raw["metric"] == "advantage_variance"
     assert raw["ratio"] < 1 < 1 / raw["interval"][1]
     assert free["ratio"] == pytest.approx(1, abs=0.2)
+
+
+def test_updates_and_env_steps_do_not_share_an_axis(runs, tmp_path):
+    rows = [{"stage": 0, "step": i, "entropy": [1.0, 1.0]} for i in range(1, 5)]
+    written(tmp_path / "bc", rows, BC(), Xor(agents=3), steps=4)
+    acted, cloned = History(Run(runs / "one")), History(Run(tmp_path / "bc"))
+    found = {made.name: made.figure for made in pictures([cloned, acted], {})}
+    assert {axes.get_xlabel() for axes in found["generator"].axes} <= {"env steps", ""}
+    drawn = [text.get_text() for text in found["generator"].legends[0].get_texts()]
+    assert drawn == ["MAGAIL"]
 
 
 def test_histograms_are_of_the_step_asked_for(runs):

@@ -16,7 +16,14 @@ from understudy.diagnostics.theory import variance_ratio
 from understudy.experiment import checkpoint, config, games
 from understudy.experiment.findings import Finding
 from understudy.experiment.folder import numbers
-from understudy.experiment.history import History, histories, seeds_late, shared_env
+from understudy.experiment.history import (
+    ENV_STEPS,
+    UPDATES,
+    History,
+    histories,
+    seeds_late,
+    shared_env,
+)
 from understudy.experiment.returns import play
 from understudy.experiment.run import Run
 from understudy.experiment.scores import EXPERT
@@ -156,8 +163,13 @@ def diagnose(
 def pictures(
     found: Sequence[History], lines: References, step: float | int | None = None
 ) -> list[Picture]:
-    """Every picture that the metrics of these runs allow; of other training its evaluations."""
-    axis, several = found[0].axis, len(found) > 1
+    """Every picture that the metrics of these runs allow; of other training its evaluations.
+
+    Runs that never acted are left out beside others: updates are no env steps.
+    """
+    axis = ENV_STEPS if any(h.axis == ENV_STEPS for h in found) else UPDATES
+    found = [h for h in found if h.axis == axis]
+    several = len(found) > 1
     made = []
     spread = [Quantiles(h.label, *h.quantiles) for h in found if h.quantiles[1]]
     if spread:
