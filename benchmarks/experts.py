@@ -38,10 +38,10 @@ GAMES: dict[str, dict[str, Any]] = {
     "smax": {
         "env": "smax:map=3m",
         "steps": 1_500_000,
-        "shorter": {"MAT": 1_000_000},
+        "own": {"HAPPO": 3_000_000, "MAT": 1_000_000},
         "algorithms": {
             "MAPPO": us.MAPPO(epochs=8, decay=240),
-            "HAPPO": us.HAPPO(decay=240),
+            "HAPPO": us.HAPPO(),
             "MAT": us.MAT(envs=32, epochs=4),
         },
     },
@@ -64,7 +64,8 @@ GAMES: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""What is trained where, for how many env steps a seed; some for longer as well, or shorter."""
+"""What is trained where, for how many env steps a seed; some for longer as well (``longer``), or
+for a number of steps of their own (``own``)."""
 
 
 def trained(game: str, name: str, folder: Path, steps: int | None = None) -> Any:
@@ -177,7 +178,7 @@ def smax(folder: Path, only: list[str] | None) -> None:
     """Battles won on 3m, a part of the results per optimiser."""
     plan = GAMES["smax"]
     for name in only or plan["algorithms"]:
-        run, rows = trained("smax", name, folder, plan["shorter"].get(name)), []
+        run, rows = trained("smax", name, folder, plan["own"].get(name)), []
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=200, mode=mode, expert=None)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]
