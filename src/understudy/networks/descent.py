@@ -7,7 +7,7 @@ several times as long to compile, and a little longer to run.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ def descend(
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an int32 count
         adam = optax.scale_by_adam(b1=betas[0], b2=betas[1], eps=epsilon)
         change, state = adam.update(flat, state)
-    return jax.tree.map(jnp.subtract, params, whole(rate * change)), state, norm
+    return jax.tree.map(jnp.subtract, params, whole(rate * cast(Array, change))), state, norm
 
 
 def linear(rate: float | Float[Array, ""], step: Int[Array, ""], *, decay: int) -> Float[Array, ""]:
