@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitation import IMITATE, TEAM, Cell, arguments, make, scores, train
+from imitators import IMITATE, TEAM, Cell, arguments, make, scores, train
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 
 DEMONSTRATIONS, EPISODES = 50, 200

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitation import IMITATE, OWN, TEAM, Cell, arguments, make, train
+from imitators import IMITATE, OWN, TEAM, Cell, arguments, make, train
 from understudy.envs.policies import assign
 from understudy.experiment.returns import play
 from understudy.functional.statistics import stratified_bootstrap

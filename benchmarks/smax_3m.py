@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitation import Cell, arguments, best, make, scores, train
+from imitators import Cell, arguments, best, make, scores, train
 from results import target
 from understudy.experiment.returns import play
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import understudy as us
-from imitation import IMITATE, OWN, TEAM, Cell, arguments, make, promised, scores, train
+from imitators import IMITATE, OWN, TEAM, Cell, arguments, make, promised, scores, train
 
 DEMONSTRATIONS = (1, 5, 20, 200)
 EPISODES = 200
