@@ -13,16 +13,39 @@ from typing import Any
 
 import understudy as us
 from results import command, summary, table, target, write
+from understudy.algorithms.ppo import PPO
+from understudy.networks.transformer import Transformer
 
 SEEDS = 5
-CLONING = 2_000
-"""Updates of behaviour cloning, alone and as a warm start."""
-OWN = us.MAPPO(discount=0.95, learning_rate=5e-4)
+CLONING = {"own": 4_000, "team": 400}
+"""Updates of behaviour cloning, alone and as a warm start, after which what was held out of 200
+demonstrations of spread was about likeliest: perceptrons (tried: 1,500 to 4,000 updates, 64 to 256
+units, weights that decay), transformers (300 to 2,000, width 64 and 128, with and without layer
+normalisation and identities)."""
+CLONING_WEIGHT = 0.1
+"""Beside the learned reward, of policies that begin with cloning."""
+OWN = us.MAPPO(hidden=(128, 128), discount=0.95, learning_rate=1e-3, entropy=0.005)
 """Policies that act on what they see."""
-TEAM = us.MAT(discount=0.95, learning_rate=5e-4, envs=16, epochs=2, minibatches=2)
+TEAM = us.MAT(
+    identity=False, normalise=False, discount=0.95, learning_rate=5e-4, entropy=0.005, envs=16,
+    epochs=2, minibatches=2,
+)  # fmt: skip
 """Policies that act in turn."""
-IMITATE: dict[str, Any] = {"cloning": 0, "minibatch": 512}
-"""Of adversarial imitation, before `warm` says otherwise."""
+IMITATE: dict[str, Any] = {
+    "cloning": 0, "passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3
+}  # fmt: skip
+"""Of adversarial imitation. Tried for MAGAIL on spread: 4 to 48 passes, step sizes 3e-4 and 1e-3,
+noise, dropout, gradient penalties of 1 and 10, least squares."""
+
+
+def clone(**arguments: Any) -> Any:
+    """Behaviour cloning of policies that act on what they see."""
+    return us.BC(network=dataclasses.replace(OWN.network, **arguments), decay=CLONING["own"])
+
+
+def joint_clone() -> Any:
+    """Behaviour cloning of policies that act in turn."""
+    return us.BC(network=TEAM.network, decay=CLONING["team"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +58,7 @@ class Cell:
     steps: int = 0
     """Env steps; 0: it only clones."""
     warm: bool = True
-    """It begins with `CLONING` updates of behaviour cloning."""
+    """It begins with behaviour cloning, and goes on with some of it."""
     words: tuple[Any, ...] = ()
     """What else tells its folder from others."""
 
@@ -53,13 +76,23 @@ class Cell:
 
 def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path) -> Any:
     """The cell's run, trained now or gone on with if it exists."""
-    given, algorithm, steps = env if cell.steps else None, cell.algorithm, cell.steps or CLONING
+    given, algorithm, steps = env if cell.steps else None, cell.algorithm, cell.steps
+    if not steps:
+        steps = CLONING[_kind(algorithm.network)]
+    elif isinstance(algorithm.optimiser, PPO):  # step sizes of policies fall to 0
+        optimiser = algorithm.optimiser
+        decay = steps // (optimiser.envs * optimiser.rollout)
+        weight = CLONING_WEIGHT if cell.warm else 0.0
+        optimiser = dataclasses.replace(optimiser, decay=decay, cloning_weight=weight)
+        algorithm = dataclasses.replace(algorithm, optimiser=optimiser)
     if cell.steps and cell.warm:
-        clone = us.BC(network=algorithm.optimiser.network)
+        network = algorithm.optimiser.network
+        updates = CLONING[_kind(network)]
         algorithm = us.Stages(
-            ((clone, CLONING), (algorithm, 1)), handover="copy_policy", stretch="last"
-        )
-        steps += CLONING
+            ((us.BC(network=network, decay=updates), updates), (algorithm, 1)),
+            handover="copy_policy", stretch="last",
+        )  # fmt: skip
+        steps += updates
     out = folder / cell.folder
     if (out / "config.json").exists():
         run = us.Run(out)
@@ -67,6 +100,10 @@ def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path)
     return us.train(
         algorithm, env=given, demonstrations=demonstrations, steps=steps, seeds=SEEDS, out=out
     )
+
+
+def _kind(network: Any) -> str:
+    return "team" if isinstance(network, Transformer) else "own"
 
 
 def scores(cell: Cell, run: Any, env: Any, expert: Any, episodes: int) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
     python benchmarks/xor.py --runs runs
     python benchmarks/xor.py --game roles --runs runs
+    python benchmarks/xor.py --game "roles seen" --only independent --runs runs
 
 Two games whose expert cannot be told from chance by looking at one agent: `envs.Xor` (one step; one
-of two agents plays 1) and `envs.Roles` (three agents share out three roles anew in every step).
+of two agents plays 1) and `envs.Roles` (three agents share out three roles anew in each of ten
+steps, and see the role they took last; in ``roles seen`` they see everybody's).
 Every discriminator meets every policy, without a warm start, with a reward that is always positive
 (softplus) and with one that is not (logit); 8 seeds each, all sizes alike, nothing is tuned by
 reward. Beside them: what behaviour cloning makes of the same demonstrations, and the best that
@@ -33,11 +35,15 @@ from understudy.envs import rollout
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 
 SEEDS = 8
-GAMES = {"xor": us.envs.Xor(), "roles": us.envs.Roles()}
-STEPS = {"xor": 64_000, "roles": 128_000}
+GAMES = {
+    "xor": us.envs.Xor(),
+    "roles": us.envs.Roles(shows="own"),
+    "roles seen": us.envs.Roles(shows="everybody"),
+}
+STEPS = {"xor": 64_000, "roles": 128_000, "roles seen": 128_000}
 WIDTH = 32
 """Of all transformers; perceptrons have two layers of twice that."""
-EPISODES = {"xor": 2_000, "roles": 400}
+EPISODES = {"xor": 2_000, "roles": 400, "roles seen": 400}
 PLAYED = 4_000
 DISCRIMINATORS: dict[str, Any] = {
     "independent": MLPDiscriminator(hidden=(2 * WIDTH, 2 * WIDTH)),
@@ -46,7 +52,11 @@ DISCRIMINATORS: dict[str, Any] = {
     "transformer, diagonal": TransformerDiscriminator(width=WIDTH, mask="diagonal"),
     "transformer, causal": TransformerDiscriminator(width=WIDTH, mask="causal"),
 }
-ENVS, ROLLOUT, RATE = 64, 4, 1e-3
+ENVS, ROLLOUT = 64, 4
+RATES = {"policy": 3e-4, "discriminator": 1e-3}
+"""Step sizes: a policy that learns as fast as its judge runs from it in circles."""
+ENTROPY = 0.05
+"""What holds a policy still while its rewards say nothing."""
 POLICIES = ("independent", "autoregressive")
 REWARDS = ("softplus", "logit")
 
@@ -59,8 +69,8 @@ def decay(game: str) -> int:
 def optimiser(game: str, policy: str) -> Any:
     """PPO of a policy, sized alike."""
     sizes: dict[str, Any] = {
-        "envs": ENVS, "rollout": ROLLOUT, "epochs": 4, "minibatches": 1, "learning_rate": RATE,
-        "decay": decay(game), "entropy": 0.02,
+        "envs": ENVS, "rollout": ROLLOUT, "epochs": 4, "minibatches": 1, "decay": decay(game),
+        "learning_rate": RATES["policy"], "entropy": ENTROPY,
     }  # fmt: skip
     if policy == "autoregressive":
         return us.MAT(**sizes, width=WIDTH)
@@ -157,7 +167,7 @@ def train(game: str, algorithm: Any, demos: Any, steps: int, out: Path) -> Any:
                     options=options)  # fmt: skip
 
 
-def play(game: str, folder: Path) -> None:
+def play(game: str, folder: Path, only: list[str] | None) -> None:
     """All of one game's table; runs that exist are not made again."""
     env = GAMES[game]
     demos = us.collect(env, us.experts.own(env), episodes=EPISODES[game], seed=0)
@@ -167,16 +177,16 @@ def play(game: str, folder: Path) -> None:
         ("independent", us.BC(sharing="independent")),
         ("autoregressive", us.JointBC(width=WIDTH)),
     ):
-        run = train(game, clone, demos, 2_000, folder / f"{game}-bc-{name}")
+        run = train(game, clone, demos, 2_000, folder / f"{game}-bc-{name}".replace(" ", "-"))
         rows.append({"discriminator": "none (behaviour cloning)", "policy": name,
                      **row_of(env, run, expert)})  # fmt: skip
         print(table(rows[-1:]), flush=True)
-    for judge, policy, reward in itertools.product(DISCRIMINATORS, POLICIES, REWARDS):
+    for judge, policy, reward in itertools.product(only or DISCRIMINATORS, POLICIES, REWARDS):
         algorithm = us.Adversarial(
-            optimiser(game, policy), DISCRIMINATORS[judge], reward=reward, passes=2,
-            minibatch=256, learning_rate=RATE, decay=decay(game),
+            optimiser(game, policy), DISCRIMINATORS[judge], reward=reward, passes=8,
+            minibatch=128, learning_rate=RATES["discriminator"], decay=decay(game),
         )  # fmt: skip
-        words = f"{game}-{judge}-{policy}-{reward}".replace(", ", "-")
+        words = f"{game}-{judge}-{policy}-{reward}".replace(", ", "-").replace(" ", "-")
         start = time.monotonic()
         run = train(game, algorithm, demos, STEPS[game], folder / words)
         rows.append({"discriminator": judge, "policy": policy, "reward": reward,
@@ -194,7 +204,9 @@ def keep(game: str, rows: list[dict[str, Any]]) -> None:
 
 def targets(game: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the table was made for."""
-    number = "B2.1" if game == "xor" else "B2.2"
+    number = {"xor": "B2.1", "roles": "B2.2"}.get(game)
+    if number is None:
+        return []
     chance = next(r for r in rows if r["discriminator"] == "chance")["success"]
     found = []
     alone = [r for r in rows if r["discriminator"] == "independent"]
@@ -218,10 +230,11 @@ def targets(game: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--game", choices=tuple(GAMES), default="xor")
+    parser.add_argument("--only", nargs="*", choices=tuple(DISCRIMINATORS))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    play(options.game, options.runs)
+    play(options.game, options.runs, options.only)
 
 
 if __name__ == "__main__":

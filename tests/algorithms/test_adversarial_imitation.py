@@ -19,6 +19,7 @@ from understudy.envs import experts, rollout
 from understudy.envs.xor import Xor
 from understudy.experiment.collect import collect
 from understudy.functional.adversarial import OBJECTIVES
+from understudy.networks import cloning
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 from understudy.networks.entries import Entries, distance, flat
 from understudy.types import (
@@ -141,6 +142,29 @@ def test_it_warms_up_and_remembers_as_long_as_asked():
         state = after
     assert learned == [False, False, True, True]
     assert sizes == [24, 48, 72, 72]
+
+
+def test_a_policy_that_also_clones_makes_what_was_shown_more_likely():
+    _, _, rows, window = played()
+    alone, both = (
+        Adversarial(dataclasses.replace(OPTIMISER, cloning_weight=weight), **SMALL)
+        for weight in (0.0, 10.0)
+    )
+    told = []
+    for algorithm in (alone, both):
+        state = algorithm.init(Probe().spec, None, jax.random.key(0))
+        for step in range(3):
+            state, metrics = update(algorithm, state, rows, window, jnp.asarray(step))
+        told.append(-float(cloning.loss(state.optimiser.params, window)[0]))
+    assert told[1] > told[0] + 0.02
+    assert "demonstrated_log_prob" in metrics
+
+
+def test_who_clones_alone_needs_something_to_clone():
+    optimiser = dataclasses.replace(OPTIMISER, cloning_weight=1.0)
+    state, rows = play(optimiser, Probe())
+    with pytest.raises(UserError, match="expected demonstrations to clone with a weight of 1"):
+        optimiser.update(state, Batch(rows), jnp.asarray(0), jax.random.key(0))
 
 
 def test_a_discriminator_cannot_win_on_how_actions_are_written():

@@ -16,10 +16,11 @@ import pytest
 import understudy as us
 from contracts.envs import Home, Whisper
 from understudy import cli
-from understudy.algorithms import bc, presets
+from understudy.algorithms import presets
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.sampling import gather, rows, sample
 from understudy.experiment import loops, material
+from understudy.networks import cloning
 from understudy.networks.policy import ActedRows
 from understudy.types import ActionSpec, Batch, Group, Observation, Spec, UserError, Window
 
@@ -231,8 +232,7 @@ def test_the_loss_is_minus_the_mean_log_probability():
     legal = np.ones((2, 3, 3), bool)
     legal[1, :, 2] = False
     given = window([[1, 1, 1], [1, 0, 0]], legal=legal, actions=[[0, 0, 2], [1, 2, 2]])
-    counted = bc.learnable(params, given)
-    loss, metrics = jax.jit(algorithm.loss)(params, bc.acted(params, given), counted)
+    loss, metrics = jax.jit(cloning.loss)(params, given)
     expected = (3 * np.log(3) + np.log(2)) / 4  # the last two actions are not known
     assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert float(metrics["log_prob"]) == pytest.approx(-expected, rel=1e-6)
@@ -253,7 +253,7 @@ def test_the_loss_is_minus_the_mean_log_probability():
 def test_what_counts_is_known_alive_and_told_the_truth(known, alive, at_once, in_turn):
     given = window([known], [alive])
     for preset, expected in ((presets.BC, at_once), (presets.JointBC, in_turn)):
-        found = bc.learnable(shape_of(preset()).params, given)["agents"]
+        found = cloning.learnable(shape_of(preset()).params, given)["agents"]
         np.testing.assert_array_equal(found[0, 0], np.array(expected, bool))
 
 
@@ -265,7 +265,7 @@ def test_who_hears_an_unknown_action_does_not_count(preset):
     alive = {"speaker": jnp.array([1, 1, 0, 0], bool)[:, None, None], "listener": one}
     features = {name: jnp.ones((4, 1, 1, 1)) for name in spec.names}
     given = Window(Observation(features, alive), one[..., 0], one[..., 0], known, features)
-    found = bc.learnable(shape_of(preset(), spec).params, given)
+    found = cloning.learnable(shape_of(preset(), spec).params, given)
     np.testing.assert_array_equal(found["speaker"].ravel(), [True, False, False, False])
     np.testing.assert_array_equal(found["listener"].ravel(), [True, False, True, True])
 
@@ -279,7 +279,7 @@ def test_actions_that_do_not_count_teach_nothing(preset):
     @jax.jit
     def loss(actions):
         given = dataclasses.replace(window(known, alive), action={"agents": actions})
-        return algorithm.loss(params, bc.acted(params, given), bc.learnable(params, given))[0]
+        return cloning.loss(params, given)[0]
 
     plain = np.zeros((3, 1, 3, 1), np.float32)
     other, counted = plain.copy(), plain.copy()

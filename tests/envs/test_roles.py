@@ -57,6 +57,15 @@ def test_everybody_sees_the_time_and_what_was_taken_itself_first():
     np.testing.assert_array_equal(scene.strength, [0.5, 0.5, 1, 1])
 
 
+def test_asked_to_each_sees_only_what_it_took_itself():
+    env = Roles(agents=2, horizon=4, shows="own")
+    seen, steps, state = play(env, [[1, 0]])
+    assert env.spec.group("agents").observation == seen.features["agents"].shape[1] == 3
+    np.testing.assert_array_equal(
+        steps[0].observation.features["agents"], [[0.25, 0, 1], [0.25, 1, 0]]
+    )
+
+
 def independent(table):
     """Rows and columns of counts show no dependence that is rarer than one in ten thousand."""
     result: Any = chi2_contingency(table)

@@ -9,6 +9,7 @@ import pytest
 
 from understudy.functional.lipschitz import inverse_phi, l2_attention_bound, largest_ratio
 from understudy.networks.attention import Attention, L2Attention
+from understudy.networks.mlp import orthogonal
 
 WIDTH, HEADS = 8, 2
 SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -44,6 +45,23 @@ def test_two_tokens_by_hand(form):
     far = math.exp(-1 / math.sqrt(2)) / (1 + math.exp(-1 / math.sqrt(2)))
     size = 1 / math.sqrt(2) if form == "kim" else 1.0
     np.testing.assert_allclose(found, [[far * size, 0.0], [(1 - far) * size, 0.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("form", "heads"), [("kim", 1), ("kim", 2), ("vitgan", 2)])
+def test_it_begins_by_looking_at_others_and_with_outputs_as_large_as_its_inputs(form, heads):
+    """All tokens are at a distance of 1: itself and three others share out as ``1 : e^-1``."""
+    layer = L2Attention(32, heads, form)
+    gains = layer.gains()
+    drawn = orthogonal(
+        layer,
+        jax.random.key(0),
+        gain=lambda path: next((g for name, g in gains.items() if path.endswith(name)), 1.0),
+    )
+    x = math.sqrt(32) * jnp.eye(32)[:4]
+    weights = np.asarray(shares(drawn, x))
+    np.testing.assert_allclose(weights[..., ~np.eye(4, dtype=bool)].mean(), 0.175, atol=0.02)
+    values = drawn.keys(x)[:, 1]
+    np.testing.assert_allclose(jnp.square(values).sum(-1).mean(), 32.0, rtol=0.25)
 
 
 def test_values_go_through_the_map_of_keys(attention):

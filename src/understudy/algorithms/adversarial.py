@@ -47,7 +47,6 @@ from understudy.types import (
     Masks,
     Metrics,
     Mode,
-    Rollout,
     Spec,
     Statistics,
     hyperparameters,
@@ -216,7 +215,7 @@ class Adversarial:
         state, said = self.discriminate(state, flat(ours), theirs, step, first)
         reward = self.rewards(state, ours.inputs, alive)
         rewarded = dataclasses.replace(rollout, reward=reward)
-        improved, learned = self._improve(state, rewarded, step, second)
+        improved, learned = self._improve(state, Batch(rewarded, shown), step, second)
         spec, span = state.inputs.spec, REWARD_RANGES[self.reward]
         told = described(spec, rewarded, rollout.reward, span=span)
         metrics = {**learned, **said, **told, "reward": mean_reward(rollout)}
@@ -345,12 +344,12 @@ class Adversarial:
         return state, {**jax.tree.map(jnp.mean, said), "steepness": steep}
 
     def _improve(
-        self, state: State, rollout: Rollout, step: Int[Array, ""], key: Key[Array, ""]
+        self, state: State, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
     ) -> tuple[Any, Metrics]:
         """Let the policy learn, unless the discriminator is still warming up."""
 
         def improve() -> tuple[Any, Metrics]:
-            return self.optimiser.update(state.optimiser, Batch(rollout), step, key)
+            return self.optimiser.update(state.optimiser, batch, step, key)
 
         if not self.warm_up:
             return improve()

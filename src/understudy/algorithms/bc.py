@@ -29,20 +29,17 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
-from understudy.functional.losses import mean_where
-from understudy.networks import descent
+from understudy.networks import cloning, descent
 from understudy.networks.actor_critic import ActorCritic
-from understudy.networks.policy import ActedRows, Network, NetworkPolicy
+from understudy.networks.policy import NetworkPolicy
 from understudy.types import (
     Batch,
     Metrics,
     Mode,
     Spec,
     Statistics,
-    Window,
     hyperparameters,
     record,
     require,
@@ -104,35 +101,13 @@ class BC:
         params = self.network.init(spec, key).acting()
         return State(params, descent.start(params))
 
-    def loss(
-        self, network: Network, rows: ActedRows, counted: dict[str, Any]
-    ) -> tuple[Float[Array, ""], Metrics]:
-        """Minus the mean log-probability of the recorded actions that count."""
-        found = network.predictions(rows)
-        names = network.spec.names
-        log_prob = _mean([(found[n].log_prob(rows.action[n]), counted[n]) for n in names])
-        metrics = {
-            "log_prob": log_prob,
-            "entropy": _mean([(found[n].entropy(), counted[n]) for n in names]),
-        }
-        choices = [
-            (rows.action[n][..., i] == found[n].mode()[..., i], counted[n])
-            for n in names
-            for i in range(len(found[n].spec.sections))
-        ]
-        if choices:
-            metrics["accuracy"] = _mean(choices)
-        return -log_prob, metrics
-
     def update(
         self, state: State, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
     ) -> tuple[State, Metrics]:
         """One step on one batch of windows."""
         assert batch.demonstrations is not None
-        rows = acted(state.params, batch.demonstrations)
-        counted = learnable(state.params, batch.demonstrations)
-        (loss, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
-            state.params, rows, counted
+        (loss, metrics), gradient = jax.value_and_grad(cloning.loss, has_aux=True)(
+            state.params, batch.demonstrations
         )
         rate = descent.linear(self.learning_rate, step, decay=self.decay)
         params, optimiser, norm = descent.descend(
@@ -144,59 +119,6 @@ class BC:
     def policy(self, state: State, mode: Mode = "sample") -> NetworkPolicy:
         """What acts; it has no critics to explore with, and samples instead."""
         return NetworkPolicy.of(state.params, "sample" if mode == "explore" else mode)
-
-
-def acted(network: Network, window: Window) -> ActedRows:
-    """Windows ``[batch, time]`` as rows ``[time, batch]`` that were acted in, memory at its start.
-
-    Args:
-        network: whose memory it is.
-        window: with actions.
-    """
-    assert window.action is not None
-    observation, action = _time_first((window.observation, window.action))
-    agents = {name: alive.shape[-1] for name, alive in observation.alive.items()}
-    time, batch = jax.tree.leaves(observation.alive)[0].shape[:2]
-    memory = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape)), network.memory(agents, "sample")
-    )
-    starts = jnp.broadcast_to((jnp.arange(time) == 0)[:, None], (time, batch))
-    return ActedRows(observation, action, starts, memory)
-
-
-def learnable(network: Network, window: Window) -> dict[str, Bool[Array, "time batch agents"]]:
-    """Actions to learn from: known, of agents alive, and all that they were told is known.
-
-    Args:
-        network: agents of one that acts in turn are told the actions of all before them, the
-            others those of the groups they see.
-        window: ``[batch, time]``.
-    """
-    alive, known = _time_first((window.observation.alive, window.action_known))
-    secret = {name: alive[name] & ~known[name] for name in alive}
-    found, before = {}, jnp.zeros((), bool)
-    for group in network.spec.groups:
-        told = alive[group.name] & known[group.name]
-        for seen in group.sees:
-            told &= ~secret[seen].any(-1, keepdims=True)
-        if network.in_turn:
-            hidden = secret[group.name]
-            earlier = jnp.cumsum(hidden, -1) - hidden.astype(jnp.int32) > 0
-            before = jnp.broadcast_to(before, (*hidden.shape[:-1], 1))
-            told &= ~(earlier | before)
-            before = before | hidden.any(-1, keepdims=True)
-        found[group.name] = told
-    return found
-
-
-def _mean(pairs: list[tuple[Array, Array]]) -> Float[Array, ""]:
-    """Mean of values ``[..., agents]`` of several groups where they count."""
-    values, counted = (jnp.concatenate(part, -1) for part in zip(*pairs, strict=True))
-    return mean_where(values.astype(jnp.float32), counted)
-
-
-def _time_first(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), tree)
 
 
 def _shrunk(params: Any, before: Any, share: Float[Array, ""]) -> Any:

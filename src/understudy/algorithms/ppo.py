@@ -28,8 +28,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
-from understudy.networks import descent
+from understudy.networks import cloning, descent
 from understudy.networks.actor_critic import ActorCritic
+from understudy.networks.blocks import Share
 from understudy.networks.experience import Advantage, Experience, cut, look_back
 from understudy.networks.policy import Network, NetworkPolicy
 from understudy.types import (
@@ -38,6 +39,7 @@ from understudy.types import (
     Mode,
     Spec,
     Statistics,
+    Window,
     hyperparameters,
     record,
     require,
@@ -81,6 +83,8 @@ class PPO:
     """Most that a probability ratio is rewarded for leaving 1, and a value for moving."""
     entropy: float = 0.01
     """Weight of the entropy bonus."""
+    cloning_weight: Share = 0.0
+    """Weight of behaviour cloning beside, of the demonstrated rows that `Adversarial` hands on."""
     value_weight: float = 0.5
     """Weight of the critics' loss."""
     value_scaling: bool = True
@@ -126,8 +130,16 @@ class PPO:
         seen = {name: moments.start() for name in spec.names} if self.value_scaling else None
         return State(params, descent.start(params), seen)
 
-    def loss(self, params: Any, rows: Experience) -> tuple[Float[Array, ""], Metrics]:
-        """Losses of actors and critics over one minibatch, summed over groups."""
+    def loss(
+        self, params: Any, rows: Experience, shown: Window | None = None
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """Losses of actors and critics over one minibatch, summed over groups.
+
+        Args:
+            params: the network.
+            rows: of the minibatch.
+            shown: demonstrated rows, if they are cloned.
+        """
         found = params.evaluate(rows)
         total, parts = jnp.zeros(()), []
         for name, value in found.value.items():
@@ -150,14 +162,30 @@ class PPO:
                 "kl": mean_where((jnp.expm1(change) - change).sum(-1), alive),
                 "clipped": mean_where(moved.astype(jnp.float32).mean(-1), alive),
             })  # fmt: skip
-        return total, jax.tree.map(lambda *values: sum(values), *parts)
+        metrics = jax.tree.map(lambda *values: sum(values), *parts)
+        if shown is not None:
+            cloned, said = cloning.loss(params, shown)
+            total = total + self.cloning_weight * cloned
+            metrics["demonstrated_log_prob"] = said["log_prob"]
+        return total, metrics
 
     def update(
         self, state: State, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
     ) -> tuple[State, Metrics]:
-        """Some epochs of steps on one rollout."""
-        rollout = batch.rollout
+        """Some epochs of steps on one rollout.
+
+        Raises:
+            UserError: for a weight of cloning and nothing to clone.
+        """
+        rollout, shown = batch.rollout, None
         assert rollout is not None
+        if self.cloning_weight:
+            require(
+                batch.demonstrations is not None,
+                f"expected demonstrations to clone with a weight of {self.cloning_weight:g}, found "
+                "none; imitate by adversarial.Adversarial, or give cloning_weight=0",
+            )
+            shown = _shared_out(batch.demonstrations, self.minibatches)
         network: Network = state.params
         experience, seen, said = look_back(
             network, state.seen, rollout, network.spec, discount=self.discount, trace=self.trace,
@@ -165,9 +193,9 @@ class PPO:
         )  # fmt: skip
         rate = descent.linear(self.learning_rate, step, decay=self.decay)
 
-        def minibatch(carry: Any, rows: Experience) -> tuple[Any, Metrics]:
+        def minibatch(carry: Any, given: Any) -> tuple[Any, Metrics]:
             params, optimiser = carry
-            (loss, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(params, rows)
+            (loss, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(params, *given)
             params, optimiser, norm = descent.descend(
                 params, gradient, optimiser,
                 rate=rate, clip=self.gradient_clip, epsilon=1e-5,
@@ -178,7 +206,7 @@ class PPO:
             cuts = cut(
                 experience, step, number, count=self.minibatches, recurrent=network.recurrent
             )
-            return jax.lax.scan(minibatch, carry, cuts)
+            return jax.lax.scan(minibatch, carry, (cuts, shown))
 
         start = (state.params, state.optimiser)
         (params, optimiser), metrics = jax.lax.scan(epoch, start, jnp.arange(self.epochs))
@@ -187,3 +215,13 @@ class PPO:
     def policy(self, state: State, mode: Mode = "sample") -> NetworkPolicy:
         """What acts."""
         return NetworkPolicy.of(state.params, mode)
+
+
+def _shared_out(shown: Window, count: int) -> Window:
+    """Demonstrated rows, some for each minibatch ``[count, rows, ...]``."""
+
+    def share(leaf: Array) -> Array:
+        each = leaf.shape[0] // count
+        return leaf[: each * count].reshape(count, each, *leaf.shape[1:])
+
+    return jax.tree.map(share, shown)

@@ -1,12 +1,15 @@
 """Agents that share out roles anew at every step, each role to one of them.
 
 N agents, N roles, no role better than another: the team earns 1 in a step in which every role is
-taken. All see when it is and what everybody took last. An expert draws a fresh assignment in every
-step, all N! alike: no observation tells what an agent will take, yet what they take together is
-always an assignment.
+taken. All see when it is and what everybody took last, or only what they took themselves. An expert
+draws a fresh assignment in every step, all N! alike: no observation tells what an agent will take,
+yet what they take together is always an assignment. Who sees what everybody took can tell, a step
+late, whether it was one.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +52,8 @@ class Roles:
     """How many agents and roles, 2 or more."""
     horizon: int = 10
     """Steps."""
+    shows: Literal["everybody", "own"] = "everybody"
+    """Whose last role an agent sees."""
     graded: bool = False
     """Pay the share of roles taken beyond the first, not 1 for all of them and 0 for less."""
 
@@ -59,12 +64,17 @@ class Roles:
     @property
     def spec(self) -> Spec:
         """One group; features: share of the time gone, and the role each agent took last as a
-        one-hot row, the observing agent's own first and the others in order after it."""
+        one-hot row, the observing agent's own first and the others, if seen, in order after it."""
         count = self.agents
         action = ActionSpec(sections=(count,))
-        names = tuple(f"agent+{i} role {j}" for i in range(count) for j in range(count))
-        group = Group("agents", count, 1 + count * count, action, features=("time", *names))
+        names = tuple(f"agent+{i} role {j}" for i in range(self._seen) for j in range(count))
+        group = Group("agents", count, 1 + len(names), action, features=("time", *names))
         return Spec((group,), state=1 + count * count, horizon=self.horizon)
+
+    @property
+    def _seen(self) -> int:
+        """Agents whose last role one of them sees."""
+        return self.agents if self.shows == "everybody" else 1
 
     def reset(self, key: Key[Array, ""]) -> tuple[RolesState, Observation]:
         """Begin with no role taken."""
@@ -116,8 +126,8 @@ class Roles:
         time = jnp.minimum(state.time, self.horizon).astype(jnp.float32) / self.horizon
         # a role of -1 is a row of zeros
         rows: Float[Array, "agents roles"] = jax.nn.one_hot(state.taken, count)
-        others = (jnp.arange(count)[:, None] + jnp.arange(count)[None]) % count
-        seen = rows[others].reshape(count, count * count)
+        others = (jnp.arange(count)[:, None] + jnp.arange(self._seen)[None]) % count
+        seen = rows[others].reshape(count, self._seen * count)
         features = jnp.concatenate([jnp.full((count, 1), time), seen], -1)
         return Observation(
             {"agents": features},

@@ -37,6 +37,10 @@ class AnyAttention(eqx.Module):
     ) -> Float[Array, "*lead answering both width"]:
         """Keys and values of tokens, which may be kept."""
 
+    def gains(self) -> dict[str, float]:
+        """Scale of orthogonal weights at the beginning, by name; 1 of those not named."""
+        return {}
+
     @abc.abstractmethod
     def scores(
         self,
@@ -147,6 +151,19 @@ class L2Attention(AnyAttention):
         norms = jnp.swapaxes(jnp.square(k).sum(-1), -1, -2)[..., None, :]
         products = jnp.einsum("...qhd,...khd->...hqk", q, k)
         return (2.0 * products - jnp.broadcast_to(norms, products.shape)) / math.sqrt(q.shape[-1])
+
+    def gains(self) -> dict[str, float]:
+        """Normalised tokens that have nothing in common begin at a distance of 1 from each other.
+
+        With an orthogonal W_Q it is 2√d: they would attend to themselves alone, and where spectral
+        norms are kept as they were at the beginning, for ever. ``A W_V`` keeps the size of tokens.
+        """
+        size = self.query_weight.shape[0] // self.heads
+        near = (2.0 * math.sqrt(size)) ** -0.5
+        if self.form == "vitgan":
+            return {"query_weight": near}
+        # |x A| is near²/√d of what it would be, and heads share the directions of x
+        return {"query_weight": near, "value.weight": math.sqrt(size * self.heads) / near**2}
 
     def _values(self, x: Array, keys: Array) -> Array:
         """``X A W_V`` (or ``X W_V``) of all heads, side by side."""

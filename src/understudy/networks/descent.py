@@ -1,7 +1,7 @@
 """One step down the gradient: Adam, clipped by the global norm, at a rate that may be traced.
 
-Weights are one flat vector here: a program with kernels for each of a hundred arrays takes longer to
-compile.
+Weights are one flat vector here: a program with kernels for each of a hundred arrays takes longer
+to compile.
 """
 
 from __future__ import annotations

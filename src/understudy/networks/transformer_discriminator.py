@@ -57,9 +57,9 @@ class TransformerDiscriminator:
     mask: Literal["full", "causal", "diagonal"] = "full"
     """Whose observations and actions a score depends on: everybody's, those of agents up to its
     own, or its own."""
-    attention: Literal["l2", "vitgan", "dot"] = "l2"
-    """By distance with values through W_Q W_Qᵀ (Kim et al.), by distance with plain values
-    (ViTGAN), or by products."""
+    attention: Literal["l2", "vitgan", "dot"] = "vitgan"
+    """By distance with plain values (ViTGAN), by distance with values through W_Q W_Qᵀ (l2, Kim et
+    al.), or by products."""
     normalisation: Normalisation = "improved"
     """What becomes of the largest singular value of every linear weight while learning: nothing,
     1, or what it was at the beginning."""
@@ -173,12 +173,17 @@ def last_gain(normalisation: Normalisation) -> float:
 
 
 def _drawn(scorer: TransformerScorer, key: Key[Array, ""], *, last: float) -> TransformerScorer:
-    """Orthogonal weights: √2 where GELU follows, `last` at the end, 1 elsewhere."""
+    """Orthogonal weights: √2 where GELU follows, `last` at the end, as attention asks, else 1."""
     weights, names = jax.random.split(key)
+
+    own = scorer.encoder[0].attention.gains()
 
     def gain(path: str) -> float:
         if path == ".head.out.weight":
             return last
+        for name, scale in own.items():
+            if path.endswith(f".{name}"):
+                return scale
         return math.sqrt(2.0) if ".wide." in path or ".act_in" in path else 1.0
 
     return dataclasses.replace(
