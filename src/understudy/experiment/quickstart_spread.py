@@ -41,12 +41,15 @@ SHOWN = 2
 class Size:
     """How much of everything: by default, a few minutes on two cores."""
 
-    demonstrations: int = 100
+    demonstrations: int = 200
     """Episodes of the expert."""
     seeds: int = 3
     """Trainings of each kind, side by side."""
-    cloning: int = 1_000
-    """Updates of behaviour cloning, alone and as a warm start."""
+    cloning: int = 2_500
+    """Updates of behaviour cloning of agents on their own, alone and as a warm start."""
+    cloning_team: int = 400
+    """Updates of behaviour cloning of a team that acts in turn, which soon knows the demonstrations
+    by heart."""
     magail: int = 200_000
     """Env steps of MAGAIL."""
     mild2: int = 25_600
@@ -66,9 +69,9 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
     for name, (algorithm, steps) in algorithms(size).items():
         say(f"imitating it with {name}, {size.seeds} seeds")
         runs[name] = train(
-            algorithm, env=None if steps is None else env, demonstrations=out / "demos",
-            steps=size.cloning if steps is None else size.cloning + steps, seeds=size.seeds,
-            out=out / name.lower().replace("²", "2"), progress=progress,
+            algorithm, env=env if "env" in algorithm.needs else None, demonstrations=out / "demos",
+            steps=steps, seeds=size.seeds, out=out / name.lower().replace("²", "2"),
+            progress=progress,
         )  # fmt: skip
 
     say("measuring all of them between a random policy and the expert")
@@ -83,16 +86,25 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
     return Outcome(list(runs.values()), summary, files, table(whole), told(whole), next_steps(out))
 
 
-def algorithms(size: Size) -> dict[str, tuple[Any, int | None]]:
-    """Name -> what learns, and for how many env steps after cloning (None: it only clones)."""
-    own = presets.MAPPO(discount=DISCOUNT, learning_rate=5e-4)
-    team = presets.MAT(discount=DISCOUNT, envs=16, learning_rate=5e-4, epochs=2, minibatches=2)
+def algorithms(size: Size) -> dict[str, tuple[Any, int]]:
+    """Name -> what learns, and for how many updates of cloning and env steps."""
+    own = presets.MAPPO(
+        hidden=(128, 128), discount=DISCOUNT, learning_rate=1e-3, entropy=0.005, cloning_weight=0.1
+    )
+    team = presets.MAT(
+        identity=False, normalise=False, discount=DISCOUNT, learning_rate=5e-4, entropy=0.005,
+        cloning_weight=0.1, envs=16, epochs=2, minibatches=2,
+    )  # fmt: skip
+    judge = {"passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3}
     return {
-        "BC": (presets.BC(), None),
-        "MAGAIL": (presets.MAGAIL(optimiser=own, cloning=size.cloning), size.magail),
+        "BC": (presets.BC(network=own.network), size.cloning),
+        "MAGAIL": (
+            presets.MAGAIL(optimiser=own, cloning=size.cloning, **judge),
+            size.cloning + size.magail,
+        ),
         "MILD²": (
-            presets.MILD2(optimiser=team, cloning=size.cloning, minibatch=512),
-            size.mild2,
+            presets.MILD2(optimiser=team, cloning=size.cloning_team, **judge),
+            size.cloning_team + size.mild2,
         ),
     }
 
