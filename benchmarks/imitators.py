@@ -17,20 +17,22 @@ from understudy.algorithms.ppo import PPO
 from understudy.networks.transformer import Transformer
 
 SEEDS = 5
-CLONING = {"own": 4_000, "team": 400}
+CLONING = {"own": 4_000, "team": 800}
 """Updates of behaviour cloning, alone and as a warm start, after which what was held out of 200
 demonstrations of spread was about likeliest: perceptrons (tried: 1,500 to 4,000 updates, 64 to 256
 units, weights that decay), transformers (300 to 2,000, width 64 and 128, with and without layer
-normalisation and identities)."""
+normalisation and identities, GELU and tanh)."""
 CLONING_WEIGHT = 0.1
 """Beside the learned reward, of policies that begin with cloning."""
 OWN = us.MAPPO(hidden=(128, 128), discount=0.95, learning_rate=1e-3, entropy=0.005)
 """Policies that act on what they see."""
 TEAM = us.MAT(
-    identity=False, normalise=False, discount=0.95, learning_rate=5e-4, entropy=0.005, envs=16,
-    epochs=2, minibatches=2,
+    identity=False, normalise=False, activation="tanh", discount=0.95, learning_rate=5e-4,
+    entropy=0.005, envs=16, epochs=2, minibatches=2,
 )  # fmt: skip
 """Policies that act in turn."""
+JUDGE: dict[str, Any] = {"normalise": False, "activation": "tanh"}
+"""Of discriminators that are transformers, as of the policies."""
 IMITATE: dict[str, Any] = {
     "cloning": 0, "passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3
 }  # fmt: skip

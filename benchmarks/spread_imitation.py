@@ -19,6 +19,7 @@ from typing import Any
 import understudy as us
 from imitators import (
     IMITATE,
+    JUDGE,
     OWN,
     TEAM,
     Cell,
@@ -30,6 +31,7 @@ from imitators import (
     scores,
     train,
 )
+from understudy.networks.discriminators import TransformerDiscriminator
 
 DEMONSTRATIONS = (1, 5, 20, 200)
 EPISODES = 200
@@ -37,7 +39,7 @@ STEPS = {"own": 400_000, "team": 100_000}
 """Env steps of policies that act alone, and of transformers, which take ten times as long."""
 CURVES = ("BC", "BC, independent", "BC, joint", "MAGAIL", "MILD²")
 """Methods that also learn from fewer."""
-LONGER = {"MAGAIL": 3_000_000, "MILD²": 1_000_000}
+LONGER = {"MAGAIL": 3_000_000, "MILD²": 400_000}
 """More env steps, at 200 demonstrations."""
 WANTED = {"MILD²": 0.95, "MAGAIL": 0.90}
 
@@ -46,6 +48,10 @@ def methods() -> dict[str, tuple[Any, int]]:
     """Name -> algorithm without a warm start, and env steps; 0: it only clones."""
     own, team = STEPS["own"], STEPS["team"]
     joint = dataclasses.replace(OWN, network=dataclasses.replace(OWN.network, sharing="joint"))
+    team_judge, own_judge = (
+        {"discriminator": TransformerDiscriminator(mask=mask, **JUDGE), **IMITATE}
+        for mask in ("full", "diagonal")
+    )
     return {
         "BC": (clone(), 0),
         "BC, independent": (clone(sharing="independent"), 0),
@@ -54,9 +60,9 @@ def methods() -> dict[str, tuple[Any, int]]:
         "MAGAIL": (us.MAGAIL(optimiser=OWN, **IMITATE), own),
         "MAGAIL, central": (us.MAGAIL("central", optimiser=OWN, **IMITATE), own),
         "MAGAIL discriminator, MAT": (us.MAGAIL(optimiser=TEAM, **IMITATE), team),
-        "MILD² discriminator, PPO": (us.MILD2(optimiser=OWN, **IMITATE), own),
-        "MILD²-GD": (us.MILD2GD(optimiser=TEAM, **IMITATE), team),
-        "MILD²": (us.MILD2(optimiser=TEAM, **IMITATE), team),
+        "MILD² discriminator, PPO": (us.MILD2(optimiser=OWN, **team_judge), own),
+        "MILD²-GD": (us.MILD2(optimiser=TEAM, **own_judge), team),
+        "MILD²": (us.MILD2(optimiser=TEAM, **team_judge), team),
     }
 
 

@@ -19,6 +19,16 @@ OPTIMISERS = {
     "ippo with memory": presets.IPPO(hidden=(4,), recurrent=4, **TINY),
     "happo": presets.HAPPO(hidden=(4,), **TINY),
     "mat": presets.MAT(width=4, **TINY),
+    "ddpg": presets.TD3(
+        hidden=(4,),
+        critic="central",
+        passes=2,
+        batch=4,
+        remembered=24,
+        warm_up=1,
+        envs=2,
+        rollout=4,
+    ),
 }
 
 

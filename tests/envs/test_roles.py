@@ -59,7 +59,7 @@ def test_everybody_sees_the_time_and_what_was_taken_itself_first():
 
 def test_asked_to_each_sees_only_what_it_took_itself():
     env = Roles(agents=2, horizon=4, shows="own")
-    seen, steps, state = play(env, [[1, 0]])
+    seen, steps, _ = play(env, [[1, 0]])
     assert env.spec.groups[0].observation == seen.features["agents"].shape[1] == 3
     np.testing.assert_array_equal(
         steps[0].observation.features["agents"], [[0.25, 0, 1], [0.25, 1, 0]]

@@ -185,6 +185,7 @@ class PPO:
                 f"expected demonstrations to clone with a weight of {self.cloning_weight:g}, found "
                 "none; imitate by adversarial.Adversarial, or give cloning_weight=0",
             )
+            assert batch.demonstrations is not None
             shown = _shared_out(batch.demonstrations, self.minibatches)
         network: Network = state.params
         experience, seen, said = look_back(

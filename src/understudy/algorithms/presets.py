@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from understudy.algorithms import adversarial, bc, happo, intents, ppo
+from understudy.algorithms import adversarial, bc, ddpg, happo, intents, ppo
 from understudy.algorithms.recurrent import RecurrentGenerator
 from understudy.algorithms.stages import Stages
 from understudy.networks.actor_critic import ActorCritic
+from understudy.networks.deterministic import ActorQ
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 from understudy.networks.team import Sharing
 from understudy.networks.transformer import Transformer
@@ -127,6 +128,33 @@ def MATDec(**arguments: Any) -> ppo.PPO:
         arguments: fields of `ppo.PPO`, or of the `Transformer` it learns.
     """
     return MAT(**{"decoder": "independent", **arguments})
+
+
+def DDPG(**arguments: Any) -> ddpg.DDPG:
+    """Deterministic policy gradient: shared, independent or joint actors and critics.
+
+    Args:
+        arguments: fields of `ddpg.DDPG`, or of the `ActorQ` it learns.
+    """
+    return _over(ddpg.DDPG, ActorQ(), arguments)
+
+
+def MADDPG(**arguments: Any) -> ddpg.DDPG:
+    """DDPG of independent actors whose critics see what everybody sees and does.
+
+    Args:
+        arguments: fields of `ddpg.DDPG`, or of the `ActorQ` it learns.
+    """
+    return DDPG(**{"sharing": "independent", "critic": "central", **arguments})
+
+
+def TD3(**arguments: Any) -> ddpg.DDPG:
+    """DDPG with two critics, noise on the actions of targets, and actors that learn half as often.
+
+    Args:
+        arguments: fields of `ddpg.DDPG`, or of the `ActorQ` it learns.
+    """
+    return DDPG(**{"critics": 2, "target_noise": 0.2, "delay": 2, **arguments})
 
 
 def BC(**arguments: Any) -> bc.BC:

@@ -92,8 +92,8 @@ def algorithms(size: Size) -> dict[str, tuple[Any, int]]:
         hidden=(128, 128), discount=DISCOUNT, learning_rate=1e-3, entropy=0.005, cloning_weight=0.1
     )
     team = presets.MAT(
-        identity=False, normalise=False, discount=DISCOUNT, learning_rate=5e-4, entropy=0.005,
-        cloning_weight=0.1, envs=16, epochs=2, minibatches=2,
+        identity=False, normalise=False, activation="tanh", discount=DISCOUNT,
+        learning_rate=5e-4, entropy=0.005, cloning_weight=0.1, envs=16, epochs=2, minibatches=2,
     )  # fmt: skip
     judge = {"passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3}
     return {

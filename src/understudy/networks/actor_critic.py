@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Key
 
 from understudy import tree
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
-from understudy.networks.players import Activation, Player, Players, Sharing, drawn
+from understudy.networks.mlp import Activation
+from understudy.networks.players import Player, Players, Sharing, drawn
 from understudy.networks.policy import Evaluated, Rows
 from understudy.types import (
     Actions,

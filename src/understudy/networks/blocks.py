@@ -15,41 +15,46 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from understudy.networks.attention import AnyAttention, Attention
-from understudy.networks.mlp import LayerNorm, Linear
+from understudy.networks.mlp import ACTIVATIONS, Activation, LayerNorm, Linear
 
 Share: TypeAlias = float
 """A share that compilation may rely on, not a traced leaf: 0 leaves out what it is the share of."""
 
 
 class Embedding(eqx.Module):
-    """Layer normalisation unless it is left out, a linear map, GELU."""
+    """Layer normalisation unless it is left out, a linear map, an activation."""
 
     norm: LayerNorm | None
     wide: Linear
+    activation: Activation = eqx.field(static=True)
 
-    def __init__(self, inputs: int, width: int, *, normalise: bool = True):
+    def __init__(
+        self, inputs: int, width: int, *, normalise: bool = True, activation: Activation = "gelu"
+    ):
         self.norm = LayerNorm(inputs) if normalise else None
         self.wide = Linear(inputs, width)
+        self.activation = activation
 
     def __call__(self, x: Array) -> Array:
         """Any leading axes."""
-        return jax.nn.gelu(self.wide(x if self.norm is None else self.norm(x)))
+        return ACTIVATIONS[self.activation](self.wide(x if self.norm is None else self.norm(x)))
 
 
 class Head(eqx.Module):
-    """A hidden layer with GELU and normalisation, and a linear map."""
+    """A hidden layer with an activation and normalisation, and a linear map."""
 
     wide: Linear
     norm: LayerNorm
     out: Linear
+    activation: Activation = eqx.field(static=True)
 
-    def __init__(self, width: int, outputs: int):
+    def __init__(self, width: int, outputs: int, activation: Activation = "gelu"):
         self.wide, self.norm = Linear(width, width), LayerNorm(width)
-        self.out = Linear(width, outputs)
+        self.out, self.activation = Linear(width, outputs), activation
 
     def __call__(self, x: Array) -> Array:
         """Any leading axes."""
-        return self.out(self.norm(jax.nn.gelu(self.wide(x))))
+        return self.out(self.norm(ACTIVATIONS[self.activation](self.wide(x))))
 
 
 class Mixer(eqx.Module):
@@ -57,13 +62,15 @@ class Mixer(eqx.Module):
 
     wide: Linear
     out: Linear
+    activation: Activation = eqx.field(static=True)
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, activation: Activation = "gelu"):
         self.wide, self.out = Linear(width, width), Linear(width, width)
+        self.activation = activation
 
     def __call__(self, x: Array) -> Array:
         """Any leading axes."""
-        return self.out(jax.nn.gelu(self.wide(x)))
+        return self.out(ACTIVATIONS[self.activation](self.wide(x)))
 
 
 class EncoderBlock(eqx.Module):
@@ -74,9 +81,13 @@ class EncoderBlock(eqx.Module):
     norms: tuple[LayerNorm, LayerNorm]
 
     def __init__(
-        self, width: int, heads: int, attention: Callable[[int, int], AnyAttention] = Attention
+        self,
+        width: int,
+        heads: int,
+        attention: Callable[[int, int], AnyAttention] = Attention,
+        activation: Activation = "gelu",
     ):
-        self.attention, self.mixer = attention(width, heads), Mixer(width)
+        self.attention, self.mixer = attention(width, heads), Mixer(width, activation)
         self.norms = (LayerNorm(width), LayerNorm(width))
 
     def __call__(self, x: Array, mask: Array) -> Array:
@@ -94,10 +105,14 @@ class DecoderBlock(eqx.Module):
     norms: tuple[LayerNorm, LayerNorm, LayerNorm]
 
     def __init__(
-        self, width: int, heads: int, attention: Callable[[int, int], AnyAttention] = Attention
+        self,
+        width: int,
+        heads: int,
+        attention: Callable[[int, int], AnyAttention] = Attention,
+        activation: Activation = "gelu",
     ):
         self.own, self.cross = attention(width, heads), attention(width, heads)
-        self.mixer = Mixer(width)
+        self.mixer = Mixer(width, activation)
         self.norms = (LayerNorm(width), LayerNorm(width), LayerNorm(width))
 
     def __call__(

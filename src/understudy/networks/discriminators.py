@@ -23,8 +23,7 @@ from jaxtyping import Array, Float, Key
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.blocks import Share, dropped
-from understudy.networks.mlp import MLP, orthogonal, stacked
-from understudy.networks.players import ACTIVATIONS, Activation
+from understudy.networks.mlp import ACTIVATIONS, MLP, Activation, orthogonal, stacked
 from understudy.networks.spectral import Normalisation
 from understudy.networks.transformer_discriminator import (
     TransformerDiscriminator as TransformerDiscriminator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -94,6 +94,16 @@ def _below(i: Array, vectors: Array) -> Array:
     """1 for the vectors before number `i`, 0 for the others."""
     mask = (jnp.arange(vectors.shape[-2]) < i).astype(vectors.dtype)
     return mask.reshape((1,) * (vectors.ndim - 2) + (-1, 1))
+
+
+Activation = Literal["relu", "leaky_relu", "tanh", "gelu"]
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "tanh": jnp.tanh,
+    "gelu": jax.nn.gelu,
+}
+"""Name -> function."""
 
 
 class Linear(eqx.Module):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import equinox as eqx
@@ -15,19 +15,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from understudy.networks.mlp import LayerNorm, Linear, orthogonal, stacked
+from understudy.networks.mlp import (
+    ACTIVATIONS,
+    Activation,
+    LayerNorm,
+    Linear,
+    orthogonal,
+    stacked,
+)
 from understudy.networks.recurrent import GRULayer, scan_with_resets
 
 Sharing = Literal["shared", "independent", "joint"]
 """One network that every agent uses by itself, one for each agent, or one that reads and answers
 for all agents at once."""
-Activation = Literal["relu", "tanh", "gelu"]
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": jax.nn.relu,
-    "tanh": jnp.tanh,
-    "gelu": jax.nn.gelu,
-}
-"""Name -> function."""
 
 
 class Player(eqx.Module):

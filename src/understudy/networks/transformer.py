@@ -15,6 +15,7 @@ groups have linear maps of their own into the common width; keys and values are 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -27,8 +28,9 @@ from jaxtyping import Array, Bool, Float, Key
 from understudy import tree
 from understudy.networks import tokens
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
+from understudy.networks.attention import Attention
 from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head
-from understudy.networks.mlp import LayerNorm, Linear, orthogonal
+from understudy.networks.mlp import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
 from understudy.networks.policy import Evaluated, Rows
 from understudy.types import (
     Actions,
@@ -59,6 +61,8 @@ class Transformer:
     normalise: bool = True
     """Layer normalisation of observations, as published. It hides how large they are, and of few
     features most of what they say; False reads them as they are."""
+    activation: Activation = "gelu"
+    """Between layers; where there are few rows to learn from, tanh often says more of new ones."""
     squash: bool = False
     """Continuous actions are ``tanh`` of a Gaussian; otherwise Gaussian, clipped."""
     std: Std = "sigmoid"
@@ -88,26 +92,24 @@ class Transformer:
         seen = {g.name: spec.inputs(g.name) if alone else g.observation for g in spec.groups}
         outputs = {n: tokens.written_size(action) for n, action in actions.items()}
         width, total = self.width, sum(group.agents for group in spec.groups)
+        embedding = functools.partial(
+            Embedding, normalise=self.normalise, activation=self.activation
+        )
+        like = (width, self.heads, Attention, self.activation)
         team = TransformerTeam(
-            observe={
-                g.name: Embedding(g.observation, width, normalise=self.normalise)
-                for g in spec.groups
-            },
-            encoder=tuple(EncoderBlock(width, self.heads) for _ in range(self.blocks)),
-            value=Head(width, 1),
+            observe={g.name: embedding(g.observation, width) for g in spec.groups},
+            encoder=tuple(EncoderBlock(*like) for _ in range(self.blocks)),
+            value=Head(width, 1, self.activation),
             act_in={} if alone else {n: Linear(size, width) for n, size in outputs.items()},
-            decoder=()
-            if alone
-            else tuple(DecoderBlock(width, self.heads) for _ in range(self.blocks)),
-            alone={n: Embedding(size, width, normalise=self.normalise) for n, size in seen.items()}
-            if alone
-            else {},
-            act_out={n: Head(width, size) for n, size in outputs.items()},
+            decoder=() if alone else tuple(DecoderBlock(*like) for _ in range(self.blocks)),
+            alone={n: embedding(size, width) for n, size in seen.items()} if alone else {},
+            act_out={n: Head(width, size, self.activation) for n, size in outputs.items()},
             norms=(LayerNorm(width), LayerNorm(width)),
             start=jnp.zeros(width),
             identity=jnp.zeros((total if self.identity else 0, width)),
             stds={n: jnp.full(len(a.low), self.std_start) for n, a in actions.items()},
             spec=spec,
+            activation=self.activation,
             squash=self.squash,
             std=self.std,
         )
@@ -129,6 +131,7 @@ class TransformerTeam(eqx.Module):
     identity: Float[Array, "tokens_or_none width"]
     stds: dict[str, Float[Array, " dimensions"]]
     spec: Spec = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
     squash: bool = eqx.field(static=True)
     std: Std = eqx.field(static=True)
     recurrent: bool = eqx.field(static=True, default=False)
@@ -239,7 +242,7 @@ class TransformerTeam(eqx.Module):
         }
         x = tokens.join(self.spec, made)
         start = jnp.broadcast_to(self.start, (*x.shape[:-2], 1, x.shape[-1]))
-        x = self.norms[1](jax.nn.gelu(jnp.concatenate([start, x[..., :-1, :]], -2)))
+        x = self.norms[1](self._activated(jnp.concatenate([start, x[..., :-1, :]], -2)))
         mask = self._before(alive)
         for block in self.decoder:
             x, _ = block(x, seen, mask, None, None)
@@ -268,7 +271,7 @@ class TransformerTeam(eqx.Module):
         def turn(carry: Any, agent: Array) -> tuple[Any, tuple[Array, Array]]:
             kept, last = carry
             at = first + agent
-            x = self.norms[1](jax.nn.gelu(last))[None]
+            x = self.norms[1](self._activated(last))[None]
             after = []
             for block, old in zip(self.decoder, kept, strict=True):
                 x, new = block(x, seen[at][None], mask[at][None], old, at)
@@ -282,6 +285,9 @@ class TransformerTeam(eqx.Module):
             return (tuple(after), self._read(group, action)), (action, found.log_probs(action))
 
         return turn
+
+    def _activated(self, x: Array) -> Array:
+        return ACTIVATIONS[self.activation](x)
 
     def _read(self, group: Group, action: Array) -> Array:
         return self.act_in[group.name](tokens.written(action_of(group), action))
@@ -300,7 +306,7 @@ class TransformerTeam(eqx.Module):
 
 
 def _drawn(team: TransformerTeam, key: Key[Array, ""]) -> TransformerTeam:
-    """Orthogonal weights: √2 where GELU follows, 0.01 elsewhere; identities and start normal."""
+    """Orthogonal weights: √2 before activations, 0.01 elsewhere; identities and start normal."""
     weights, first, second = jax.random.split(key, 3)
 
     def gain(path: str) -> float:

@@ -30,7 +30,7 @@ from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.attention import AnyAttention, Attention, L2Attention
 from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head, Share, dropped
-from understudy.networks.mlp import LayerNorm, Linear, orthogonal
+from understudy.networks.mlp import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
 from understudy.networks.spectral import Normalisation
 from understudy.types import Masks, Spec, hyperparameters, require
 
@@ -68,6 +68,8 @@ class TransformerDiscriminator:
     normalise: bool = True
     """Layer normalisation of observations, as in the multi-agent transformer. It hides how large
     they are, of two features all but a sign and of one everything; False reads them as they are."""
+    activation: Activation = "gelu"
+    """Between layers; where there are few rows to learn from, tanh often says more of new ones."""
     dropout: Share = 0.0
     """Share of embedded observations, of embedded actions and of what the head reads that is set
     to 0 while learning."""
@@ -93,19 +95,21 @@ class TransformerDiscriminator:
         width, total = self.width, sum(group.agents for group in spec.groups)
         sizes = {g.name: tokens.written_size(action_of(g)) for g in spec.groups}
         make = ATTENTIONS[self.attention]
+        embedding = functools.partial(
+            Embedding, normalise=self.normalise, activation=self.activation
+        )
+        like = (width, self.heads, make, self.activation)
         scorer = TransformerScorer(
-            observe={
-                g.name: Embedding(g.observation, width, normalise=self.normalise)
-                for g in spec.groups
-            },
+            observe={g.name: embedding(g.observation, width) for g in spec.groups},
             act_in={name: Linear(size, width) for name, size in sizes.items()},
             norms=(LayerNorm(width), LayerNorm(width)),
-            encoder=tuple(EncoderBlock(width, self.heads, make) for _ in range(self.blocks)),
-            decoder=tuple(DecoderBlock(width, self.heads, make) for _ in range(self.blocks)),
-            head=Head(width, 1),
+            encoder=tuple(EncoderBlock(*like) for _ in range(self.blocks)),
+            decoder=tuple(DecoderBlock(*like) for _ in range(self.blocks)),
+            head=Head(width, 1, self.activation),
             identity=jnp.zeros((total if self.identity else 0, width)),
             spec=spec,
             mask=self.mask,
+            activation=self.activation,
             dropout=self.dropout,
         )
         return _drawn(scorer, key, last=last_gain(self.normalisation))
@@ -123,6 +127,7 @@ class TransformerScorer(eqx.Module):
     identity: Float[Array, "tokens_or_none width"]
     spec: Spec = eqx.field(static=True)
     mask: str = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
     dropout: float = eqx.field(static=True)
 
     def scores(
@@ -149,7 +154,7 @@ class TransformerScorer(eqx.Module):
         x = dropped(self.norms[0](x), self.dropout, keys[0])
         for block in self.encoder:
             x = block(x, mask)
-        y = self.norms[1](jax.nn.gelu(tokens.join(self.spec, done)) + x)
+        y = self.norms[1](ACTIVATIONS[self.activation](tokens.join(self.spec, done)) + x)
         y = dropped(y, self.dropout, keys[1])
         for block in self.decoder:
             y, _ = block(y, x, mask, None, None)
@@ -173,7 +178,7 @@ def last_gain(normalisation: Normalisation) -> float:
 
 
 def _drawn(scorer: TransformerScorer, key: Key[Array, ""], *, last: float) -> TransformerScorer:
-    """Orthogonal weights: √2 where GELU follows, `last` at the end, as attention asks, else 1."""
+    """Orthogonal weights: √2 before activations, `last` at the end, as attention asks, else 1."""
     weights, names = jax.random.split(key)
 
     own = scorer.encoder[0].attention.gains()

@@ -1,0 +1,358 @@
+"""Deterministic policy gradient: learn what actions are worth, and act so as to be worth more.
+
+From a replay of transitions (o, a, r, o') the critics of agent k go down
+
+    L = mean ρ( Q_k(o, a) - y ),    y = r_k + γ (1 - terminated) min_i Q'_ik(o', μ'(o'))
+
+and the actors up ``mean Q_k(o, μ_k(o_k))``, where ' marks weights that follow at a distance,
+``θ' <- (1 - τ) θ' + τ θ``. Exploring adds noise to actions. The network decides whose weights and
+whose eyes these are:
+
+- ``sharing="independent"``: an actor and a critic for each agent;
+- ``sharing="shared"``: one of each, of local observations, used by every agent: it runs on other
+  numbers of agents (ATOC without communication);
+- ``sharing="joint"``: one actor and one critic of the whole team, paid the agents' mean;
+- ``critic="central"``: a critic sees what everybody sees and does (MADDPG). An agent's action is
+  then judged while the others do what the replay says they did.
+
+With two critics, `target_noise` and `delay` it is TD3.
+
+Source: Lillicrap et al., "Continuous control with deep reinforcement learning", ICLR 2016
+(arXiv 1509.02971); Lowe et al., NIPS 2017 (1706.02275, MADDPG); Fujimoto et al., ICML 2018
+(1802.09477, TD3); Jiang and Lu, NeurIPS 2018 (1805.07733, ATOC).
+Deviations: many games are played side by side, and some steps down the gradient follow each
+rollout; noisy actions are clipped to their bounds; the noise of an episode begins at 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from understudy.data import replay
+from understudy.functional.losses import mean_where
+from understudy.networks import descent
+from understudy.networks.actions import action_of
+from understudy.networks.blocks import Share
+from understudy.networks.deterministic import ActorQ, ActorsAndQs, Noise, to_unit
+from understudy.networks.experience import mean_reward
+from understudy.networks.policy import NetworkPolicy
+from understudy.types import (
+    Batch,
+    Metrics,
+    Mode,
+    Observation,
+    Rollout,
+    Spec,
+    Statistics,
+    hyperparameters,
+    record,
+    require,
+)
+
+
+@record
+class Transition:
+    """What is remembered of a step of all agents; actions in units."""
+
+    observation: Observation
+    observation_next: Observation
+    action: Any
+    reward: Any
+    terminated: Any
+
+
+@record
+class Learned:
+    """What steps down the gradient change."""
+
+    params: ActorsAndQs
+    targets: ActorsAndQs
+    actors: Any
+    """Adam of the actors."""
+    critics: Any
+    """Adam of the critics."""
+
+
+@record
+class State:
+    """All that training goes on from."""
+
+    learned: Learned
+    replay: replay.Replay
+    updates: Int[Array, ""]
+    """So far; noise falls with them."""
+
+
+@hyperparameters
+class DDPG:
+    """Hyper-parameters of deterministic policy gradients."""
+
+    network: ActorQ = dataclasses.field(default_factory=ActorQ)
+    """Actors and critics."""
+    envs: int = 16
+    """Games side by side."""
+    rollout: int = 25
+    """Env steps of each game per update."""
+    passes: int = 40
+    """Steps down the gradient per update."""
+    batch: int = 256
+    """Transitions of all agents per step."""
+    remembered: int = 100_000
+    """Transitions kept; the oldest make room."""
+    warm_up: int = 5
+    """Updates at the beginning that only fill the memory."""
+    learning_rate: float = 1e-3
+    """Adam's step size of actors."""
+    critic_rate: float = 1e-3
+    """Adam's step size of critics."""
+    decay: int = 0
+    """Updates over which both fall to 0 along a line; 0 keeps them."""
+    discount: float = 0.95
+    """γ."""
+    follow: float = 0.01
+    """τ: how far targets follow in a step."""
+    loss: Literal["huber", "square"] = "huber"
+    """ρ."""
+    judge: Literal["online", "target"] = "online"
+    """Critics that actors climb."""
+    delay: int = 1
+    """Steps of critics for one of actors and targets."""
+    target_noise: Share = 0.0
+    """Deviation of noise on the actions of targets, in half ranges."""
+    target_clip: float = 0.5
+    """Largest such noise."""
+    noise: float = 0.2
+    """Deviation of what exploring adds to an action in a step, in half ranges."""
+    noise_keeps: float = 0.0
+    """Share of the noise of the step before that stays: 0 is white, near 1 drifts as an
+    Ornstein-Uhlenbeck process does."""
+    noise_decay: int = 0
+    """Updates over which noise falls to e⁻² of what it was; 0 keeps it."""
+    reward_scale: float = 1.0
+    """Rewards are multiplied by it before learning."""
+    gradient_clip: float = 10.0
+    """Largest global norm of a gradient."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"env"})
+    steps: ClassVar[int] = 1_000_000
+    """Env steps, if nobody says how long to train."""
+    TINY: ClassVar[dict[str, Any]] = {
+        "envs": 4, "rollout": 6, "passes": 2, "batch": 8, "remembered": 48, "warm_up": 1
+    }  # fmt: skip
+    """Arguments of the smallest useful size, for tests."""
+
+    def __post_init__(self) -> None:
+        for name in ("envs", "rollout", "passes", "batch", "delay"):
+            value = getattr(self, name)
+            require(value > 0, f"expected {name} above 0, found {value}")
+        rows = self.envs * self.rollout
+        require(
+            self.remembered >= rows,
+            f"expected room for the {rows} transitions of an update, found "
+            f"remembered={self.remembered}; remember more, or make envs or rollout smaller",
+        )
+        if isinstance(self.noise, float | int) and self.noise == 0:
+            warnings.warn(
+                "noise=0: nothing is explored while training; give noise above 0 unless the env "
+                "is noisy enough",
+                stacklevel=2,
+            )
+
+    @property
+    def title(self) -> str:
+        """The name people know these parts by."""
+        if self.network.critic == "central":
+            return "MADDPG"
+        name = "TD3" if self.network.critics > 1 else "DDPG"
+        return f"{self.network.sharing} {name}"
+
+    def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
+        """Fresh weights and an empty memory.
+
+        Raises:
+            UserError: for a group without bounded continuous actions, or one that sees actions.
+        """
+        require(
+            not any(group.sees for group in spec.groups),
+            "expected groups that act at once, found one that sees the actions of another; use PPO",
+        )
+        params = self.network.init(spec, key)
+        seen = Observation(
+            {g.name: jnp.zeros((g.agents, g.observation)) for g in spec.groups},
+            {g.name: jnp.zeros(g.agents, bool) for g in spec.groups},
+            None,
+            jnp.zeros(spec.state) if self._keeps_state(spec) else None,
+        )
+        example = Transition(
+            observation=seen,
+            observation_next=seen,
+            action={g.name: jnp.zeros((g.agents, len(action_of(g).low))) for g in spec.groups},
+            reward={g.name: jnp.zeros(g.agents) for g in spec.groups},
+            terminated=jnp.zeros((), bool),
+        )
+        learned = Learned(
+            params, params, descent.start(params.actors), descent.start(params.critics)
+        )
+        return State(
+            learned=learned,
+            replay=replay.create(example, self.remembered),
+            updates=jnp.zeros((), jnp.int32),
+        )
+
+    def update(
+        self, state: State, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
+    ) -> tuple[State, Metrics]:
+        """Remember a rollout, then some steps on what is remembered."""
+        rollout = batch.rollout
+        assert rollout is not None
+        spec = state.learned.params.spec
+        kept = replay.add(state.replay, self._transitions(spec, rollout))
+        rate = descent.linear(1.0, step, decay=self.decay)
+
+        def one(learned: Learned, number: Any) -> tuple[Learned, Metrics]:
+            draw, noise = jax.random.split(jax.random.fold_in(key, number))
+            rows = replay.sample(kept, draw, batch=self.batch)
+            return self._descend(learned, rows, number, rate, noise)
+
+        def learn() -> tuple[Learned, Metrics]:
+            learned, metrics = jax.lax.scan(one, state.learned, jnp.arange(self.passes))
+            return learned, jax.tree.map(jnp.mean, metrics)
+
+        shapes = jax.eval_shape(learn)[1]
+
+        def wait() -> tuple[Learned, Metrics]:
+            return state.learned, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+        learned, metrics = jax.lax.cond(step < self.warm_up, wait, learn)
+        said = {"reward": mean_reward(rollout), "noise": self._noise(state).scale}
+        return State(learned, kept, state.updates + 1), metrics | said
+
+    def policy(self, state: State, mode: Mode = "sample") -> NetworkPolicy:
+        """What acts: the same action every time, with noise while exploring."""
+        network = state.learned.params
+        if mode == "explore":
+            network = dataclasses.replace(network, noise=self._noise(state))
+        return NetworkPolicy.of(network, mode)
+
+    def critic_loss(
+        self, critics: Any, learned: Learned, rows: Transition, key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """How far critics are from what was paid and what is expected to follow."""
+        targets = learned.targets
+        following = targets.choose(rows.observation_next)
+        if self.target_noise:
+            following = self._smoothed(following, key)
+        ahead = targets.worth(rows.observation_next, following, following)
+        now = dataclasses.replace(learned.params, critics=critics).worth(
+            rows.observation, rows.action, rows.action
+        )
+        total, worth = jnp.zeros(()), jnp.zeros(())
+        for name, said in now.items():
+            alive, reward = self._rows(rows, name)
+            goes_on = jnp.where(rows.terminated[:, None], 0.0, self.discount)
+            target = self.reward_scale * reward + goes_on * ahead[name].min(0)
+            errors = said - jax.lax.stop_gradient(target)[None]
+            cost = _huber(errors) if self.loss == "huber" else jnp.square(errors)
+            total = total + mean_where(cost.sum(0), alive)
+            worth = worth + mean_where(said[0], alive)
+        return total, {"critic_loss": total, "worth": worth}
+
+    def actor_loss(self, actors: Any, learned: Learned, rows: Transition) -> Float[Array, ""]:
+        """Minus what critics say of the actors' actions."""
+        chosen = dataclasses.replace(learned.params, actors=actors).choose(rows.observation)
+        judge = learned.params if self.judge == "online" else learned.targets
+        said = judge.worth(rows.observation, chosen, rows.action)
+        return -sum(
+            (mean_where(said[name][0], self._rows(rows, name)[0]) for name in said), jnp.zeros(())
+        )
+
+    def _descend(
+        self, learned: Learned, rows: Transition, number: Any, rate: Any, key: Key[Array, ""]
+    ) -> tuple[Learned, Metrics]:
+        """One step of critics, and of actors and targets if it is their turn."""
+        params = learned.params
+        gradient, metrics = jax.grad(self.critic_loss, has_aux=True)(
+            params.critics, learned, rows, key
+        )
+        critics, adam, norm = descent.descend(
+            params.critics, gradient, learned.critics,
+            rate=rate * self.critic_rate, clip=self.gradient_clip,
+        )  # fmt: skip
+        params = dataclasses.replace(params, critics=critics)
+        learned = dataclasses.replace(learned, params=params, critics=adam)
+
+        def act() -> tuple[Learned, Array]:
+            loss, slope = jax.value_and_grad(self.actor_loss)(params.actors, learned, rows)
+            actors, moments, _ = descent.descend(
+                params.actors, slope, learned.actors,
+                rate=rate * self.learning_rate, clip=self.gradient_clip,
+            )  # fmt: skip
+            after = dataclasses.replace(params, actors=actors)
+            targets = jax.tree.map(
+                lambda old, new: old + self.follow * (new - old), learned.targets, after
+            )
+            return Learned(after, targets, moments, adam), loss
+
+        if self.delay == 1:
+            learned, loss = act()
+        else:
+            learned, loss = jax.lax.cond(
+                number % self.delay == 0, act, lambda: (learned, jnp.zeros(()))
+            )
+        return learned, {**metrics, "actor_loss": loss, "critic_gradient_norm": norm}
+
+    def _transitions(self, spec: Spec, rollout: Rollout) -> Transition:
+        """Rows ``[time * envs]`` as they are remembered."""
+
+        def seen(observation: Observation) -> Observation:
+            state = observation.state if self._keeps_state(spec) else None
+            return Observation(observation.features, observation.alive, None, state)
+
+        action = {
+            g.name: to_unit(action_of(g), rollout.action[g.name]) for g in spec.groups
+        }  # fmt: skip
+        rows = Transition(
+            observation=seen(rollout.observation),
+            observation_next=seen(rollout.observation_next),
+            action=action,
+            reward={name: rollout.reward[name] for name in spec.names},
+            terminated=rollout.terminated,
+        )
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows)
+
+    def _rows(self, rows: Transition, name: str) -> tuple[Array, Array]:
+        """Which answers of a group's critics count, and what was paid for them."""
+        alive, reward = rows.observation.alive[name], rows.reward[name]
+        if self.network.sharing != "joint":
+            return alive, reward
+        return alive.any(-1, keepdims=True), reward.mean(-1, keepdims=True)
+
+    def _smoothed(self, actions: Any, key: Key[Array, ""]) -> Any:
+        """Actions with some clipped noise, so that critics cannot rely on narrow peaks."""
+        found = {}
+        for number, (name, unit) in enumerate(sorted(actions.items())):
+            drawn = jax.random.normal(jax.random.fold_in(key, number), unit.shape)
+            noise = jnp.clip(self.target_noise * drawn, -self.target_clip, self.target_clip)
+            found[name] = jnp.clip(unit + noise, -1.0, 1.0)
+        return found
+
+    def _noise(self, state: State) -> Noise:
+        scale = jnp.asarray(self.noise, jnp.float32)
+        if self.noise_decay:
+            scale = scale * jnp.exp(-2.0 * state.updates.astype(jnp.float32) / self.noise_decay)
+        return Noise(scale, jnp.asarray(self.noise_keeps, jnp.float32))
+
+    def _keeps_state(self, spec: Spec) -> bool:
+        return self.network.critic == "central" and bool(spec.state)
+
+
+def _huber(errors: Array) -> Array:
+    """Half the square up to 1, linear beyond."""
+    small = jnp.minimum(jnp.abs(errors), 1.0)
+    return 0.5 * jnp.square(small) + jnp.abs(errors) - small
