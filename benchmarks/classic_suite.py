@@ -18,29 +18,31 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitators import IMITATE, OWN, TEAM, Cell, arguments, make, train
+from imitators import IMITATE, JUDGE, OWN, TEAM, Cell, arguments, clone, joint_clone, make, train
 from understudy.envs.policies import assign
 from understudy.experiment.returns import play
 from understudy.functional.statistics import stratified_bootstrap
+from understudy.networks.discriminators import TransformerDiscriminator
 
 GAMES = ("speaker-listener", "tag", "push")
 OPPOSED = ("tag", "push")
 DEMONSTRATIONS, EPISODES = 200, 200
-STEPS = {"own": 500_000, "team": 100_000}
+STEPS = {"own": 400_000, "team": 100_000}
 
 
 def methods(opposed: bool) -> dict[str, tuple[Any, int]]:
     """Name -> algorithm without a warm start, and env steps; 0: it only clones."""
     own, team = STEPS["own"], STEPS["team"]
+    judge = {"discriminator": TransformerDiscriminator(**JUDGE)}
     found = {
-        "BC": (us.BC(), 0),
-        "BC, joint": (us.JointBC(), 0),
+        "BC": (clone(), 0),
+        "BC, joint": (joint_clone(), 0),
         "MAGAIL": (us.MAGAIL(optimiser=OWN, **IMITATE), own),
         "MAGAIL, central": (us.MAGAIL("central", optimiser=OWN, **IMITATE), own),
     }
     if opposed:
         found["MAGAIL, zero-sum"] = (us.MAGAIL("zero_sum", optimiser=OWN, **IMITATE), own)
-    return {**found, "MILD²": (us.MILD2(optimiser=TEAM, **IMITATE), team)}
+    return {**found, "MILD²": (us.MILD2(optimiser=TEAM, **judge, **IMITATE), team)}
 
 
 def played(env: Any, team: Any, side: str | None, expert: Any) -> float:
