@@ -4,9 +4,10 @@
     python benchmarks/ablation.py --runs runs
 
 Five seeds, 200 episodes of the expert of `spread_imitation.py`, without a warm start; those rows
-that stand for a method of their own also with one. Steps and rates are MILD²'s own for every row. Beside the score: the variance of what the discriminator
-paid, and of advantages, as it is (``advantage_variance``) and over the variance of returns
-(``advantage_share``), means of the last tenth of training.
+that stand for a method of their own also with one. Steps and rates are MILD²'s own for every row.
+Beside the score: the variance of what the discriminator paid, and of advantages, as it is
+(``advantage_variance``) and over the variance of returns (``advantage_share``), means of the last
+tenth of training.
 Which discriminator meets which policy is the other half of the ablation, and is in `xor.py`, where
 that alone decides.
 

@@ -18,25 +18,30 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitators import Cell, arguments, best, make, scores, train
+from imitators import CLONING, IMITATE, JUDGE, Cell, arguments, best, make, scores, train
 from results import target
 from understudy.experiment.returns import play
+from understudy.networks.discriminators import TransformerDiscriminator
 
 TRANSITIONS, EPISODES = 100_000, 200
-PARTS: dict[str, Any] = {"cloning": 0, "reward": "logit", "minibatch": 512}
-OWN = us.MAPPO()
-TEAM = us.MAT(envs=16, epochs=2, minibatches=2)
+PARTS: dict[str, Any] = {**IMITATE, "reward": "logit"}
+OWN = us.MAPPO(hidden=(128, 128), learning_rate=5e-4, entropy=0.003)
+TEAM = us.MAT(
+    normalise=False, activation="tanh", learning_rate=5e-4, entropy=0.003, envs=16, epochs=2,
+    minibatches=2,
+)  # fmt: skip
 
 
 def methods() -> dict[str, tuple[Any, int]]:
     """Name -> algorithm without a warm start, and env steps; 0: it only clones."""
-    never = {"learning_rate": 0.0}
+    never = {**PARTS, "learning_rate": 0.0}
+    judge = TransformerDiscriminator(**JUDGE)
     return {
-        "BC": (us.BC(), 0),
-        "BC, joint": (us.JointBC(), 0),
+        "BC": (us.BC(network=OWN.network, decay=CLONING["own"]), 0),
+        "BC, joint": (us.BC(network=TEAM.network, decay=CLONING["team"]), 0),
         "MAGAIL": (us.MAGAIL(optimiser=OWN, **PARTS), 500_000),
-        "constant reward": (us.MAGAIL(optimiser=OWN, **PARTS, **never), 500_000),
-        "MILD²": (us.MILD2(optimiser=TEAM, **PARTS), 100_000),
+        "constant reward": (us.MAGAIL(optimiser=OWN, **never), 500_000),
+        "MILD²": (us.MILD2(optimiser=TEAM, discriminator=judge, **PARTS), 100_000),
     }
 
 
