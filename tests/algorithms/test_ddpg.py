@@ -13,6 +13,7 @@ from probes import Probe, learn, play
 from understudy.algorithms import presets
 from understudy.algorithms.ddpg import DDPG
 from understudy.envs import rollout
+from understudy.envs.spread import Spread
 from understudy.networks.deterministic import ActorQ, Noise, of_unit, to_unit
 from understudy.types import ActionSpec, Observation, UserError
 
@@ -146,3 +147,21 @@ def test_what_it_cannot_do_is_refused():
     three = Observation({"agents": jnp.ones((3, 1))}, {"agents": jnp.ones(3, bool)})
     with pytest.raises(UserError, match="expected 2 agents for joint actors, found 3"):
         joint.policy(state).act(three, (), jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "env", "actors", "critics"),
+    [
+        ("independent", {}, 4 * 14_786, 4 * 15_009),
+        ("global", {"velocities": False}, 104_296, 106_113),
+        ("shared", {}, 25 * 128 + 128 * 64 + 64 * 32 + 32 * 2 + 226, 27 * 100 + 5_000 + 201),
+    ],
+)
+def test_published_networks_have_as_many_weights(kind, env, actors, critics):
+    algorithm = presets.published_ddpg(kind)
+    state = jax.eval_shape(
+        lambda key: algorithm.init(Spread.goodai(4, ids=True, **env).spec, None, key), jax.random.key(0)
+    )
+    count = [sum(leaf.size for leaf in jax.tree.leaves(part)) for part in
+             (state.learned.params.actors, state.learned.params.critics)]  # fmt: skip
+    assert count == [actors, critics]

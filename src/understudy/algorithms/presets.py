@@ -295,6 +295,33 @@ PUBLISHED_HAPPO_NETWORK: dict[str, dict[str, Any]] = {
 """Its networks."""
 
 
+PUBLISHED_DDPG: dict[str, dict[str, Any]] = {
+    "independent": {"sharing": "independent", "hidden": (128, 64, 32, 32)},
+    "global": {"sharing": "joint", "hidden": (256, 256, 64, 32)},
+    "shared": {"sharing": "shared", "hidden": (128, 64, 32), "critic_hidden": (100, 50)},
+}
+"""Networks of badger-2019: DDPG, its global form, and ATOC without communication (whose actor has a
+``tanh`` after its second layer, and inputs for messages, that this one lacks)."""
+
+
+def published_ddpg(kind: str, *, steps: int = 1_000_000, **arguments: Any) -> ddpg.DDPG:
+    """DDPG as published for local observations (badger-2019), a kind of `PUBLISHED_DDPG`.
+
+    Args:
+        kind: whose weights these are.
+        steps: env steps over which noise falls.
+        arguments: any other field of `ddpg.DDPG`.
+    """
+    network = ActorQ(activation="leaky_relu", **_known(PUBLISHED_DDPG, kind))
+    given = {
+        "network": network, "envs": 1, "rollout": 100, "passes": 10, "batch": 512,
+        "remembered": 100_000, "learning_rate": 1e-3, "critic_rate": 5e-3, "discount": 0.9,
+        "follow": 0.01, "judge": "target", "noise": 0.55, "noise_keeps": 0.75,
+        "noise_decay": max(1, steps // 100), "warm_up": 5,
+    }  # fmt: skip
+    return ddpg.DDPG(**{**given, **arguments})
+
+
 def published_mat(task: str, **arguments: Any) -> ppo.PPO:
     """MAT as published for a kind of task of `PUBLISHED_MAT`."""
     network = Transformer(identity=False, std_start=0.0 if task == "hands" else 1.0)
