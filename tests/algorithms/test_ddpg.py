@@ -1,7 +1,6 @@
 """Deterministic policy gradients: what is learned, what targets are, and what exploring adds."""
 
 import dataclasses
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +9,12 @@ import pytest
 
 from contracts.envs import Home
 from probes import Probe, learn, play
+from understudy import cli
 from understudy.algorithms import presets
 from understudy.algorithms.ddpg import DDPG
 from understudy.envs import rollout
 from understudy.envs.spread import Spread
+from understudy.experiment.train import train
 from understudy.networks.deterministic import ActorQ, Noise, of_unit, to_unit
 from understudy.types import ActionSpec, Observation, UserError
 
@@ -109,12 +110,27 @@ def test_noise_drifts_and_falls_and_ends_with_an_episode():
     np.testing.assert_array_equal(fresh.memory["agents"], 0.0)
 
 
-def test_without_noise_somebody_is_told():
-    with pytest.warns(UserWarning, match="noise=0: nothing is explored"):
-        DDPG(noise=0.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        DDPG(noise=0.1)
+def test_without_noise_somebody_is_told(tmp_path, capsys):
+    assert DDPG(noise=0.1).concern is None
+    silent = presets.DDPG(noise=0.0, **TINY)
+    with pytest.warns(UserWarning, match="noise=0 explores nothing"):
+        train(silent, env=Home(), steps=12, out=tmp_path / "run")
+    words = [
+        "train",
+        "ddpg",
+        "--env",
+        "spread-goodai",
+        "--noise",
+        "0",
+        "--steps",
+        "1",
+        "--envs",
+        "1",
+        "--rollout",
+        "1",
+    ]
+    assert cli.main([*words, "--passes", "1", "--out", str(tmp_path / "more")]) == 0
+    assert "noise=0 explores nothing" in capsys.readouterr().err
 
 
 def test_nothing_is_learned_before_there_is_something_to_remember():
@@ -160,7 +176,8 @@ def test_what_it_cannot_do_is_refused():
 def test_published_networks_have_as_many_weights(kind, env, actors, critics):
     algorithm = presets.published_ddpg(kind)
     state = jax.eval_shape(
-        lambda key: algorithm.init(Spread.goodai(4, ids=True, **env).spec, None, key), jax.random.key(0)
+        lambda key: algorithm.init(Spread.goodai(4, ids=True, **env).spec, None, key),
+        jax.random.key(0),
     )
     count = [sum(leaf.size for leaf in jax.tree.leaves(part)) for part in
              (state.learned.params.actors, state.learned.params.critics)]  # fmt: skip

@@ -27,7 +27,6 @@ rollout; noisy actions are clipped to their bounds; the noise of an episode begi
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -157,12 +156,13 @@ class DDPG:
             f"expected room for the {rows} transitions of an update, found "
             f"remembered={self.remembered}; remember more, or make envs or rollout smaller",
         )
-        if isinstance(self.noise, float | int) and self.noise == 0:
-            warnings.warn(
-                "noise=0: nothing is explored while training; give noise above 0 unless the env "
-                "is noisy enough",
-                stacklevel=2,
-            )
+
+    @property
+    def concern(self) -> str | None:
+        """What somebody who trains this should hear first; None if all is well."""
+        if isinstance(self.noise, jax.Array) or self.noise != 0:
+            return None
+        return "noise=0 explores nothing while training; give more, unless the env has noise"
 
     @property
     def title(self) -> str:

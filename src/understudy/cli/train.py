@@ -100,9 +100,11 @@ class New:
     def __call__(self) -> int:
         """Train every seed, then say where things are."""
         from understudy.envs import make
-        from understudy.experiment.train import train
+        from understudy.experiment.train import concerns, train
 
         job = self.job
+        for concern in concerns(self.algorithm):
+            console.say(concern)
         demos, validation = (None, None) if job.demos is None else parts(job.demos)
         own = getattr(self.algorithm, "steps", None)
         with console.progress(job.out) as progress:

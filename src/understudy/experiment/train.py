@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def train(
     plan.check(stages, env=env, demonstrations=demonstrations)
     practice.check(stages, env, options)
     trackers.check(options.trackers)
+    if progress is None:
+        for concern in concerns(stages):
+            warnings.warn(concern, stacklevel=2)
     with folder.locked(out):
         training = _read(demonstrations, options)
         checking = _read(validation, options)
@@ -127,6 +131,13 @@ def resume(
 
 def _silent(event: dict[str, Any]) -> None:
     """Show nothing."""
+
+
+def concerns(algorithm: Any) -> list[str]:
+    """What somebody who trains an algorithm, or stages of some, should hear first."""
+    parts = [a for a, _ in algorithm.stages] if isinstance(algorithm, Stages) else [algorithm]
+    found = [getattr(part, "concern", None) for part in parts]
+    return [concern for concern in found if concern]
 
 
 def _read(given: Any, options: TrainOptions) -> material.Source | None:
