@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 import jax.core
 import numpy as np
 
 T = TypeVar("T")
+Fixed: TypeAlias = float
+"""A number among hyper-parameters that is not traced: 0 leaves out of a program what it weighs."""
 
 
 class UserError(ValueError):
@@ -44,9 +46,9 @@ def record(cls: type[T]) -> type[T]:
 def hyperparameters(cls: type[T]) -> type[T]:
     """Make a frozen dataclass that enters jit as an argument.
 
-    Fields annotated ``float`` are traced leaves, so a sweep is a ``vmap``; fields holding other
-    hyper-parameters (or a tuple of them) are children; everything else is static and must be
-    hashable. ``__post_init__`` runs when a user builds the object and never on tracers.
+    Fields annotated ``float`` (not `Fixed`) are traced leaves, so a sweep is a ``vmap``; fields
+    holding other hyper-parameters (or a tuple of them) are children; everything else is static and
+    must be hashable. ``__post_init__`` runs when a user builds the object and never on tracers.
     """
     cls = _register(
         cls, lambda annotation, value: _is_float(annotation) or _is_hyperparameters(value)

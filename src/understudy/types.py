@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
 
+from understudy.classes import Fixed as Fixed
 from understudy.classes import UserError as UserError
 from understudy.classes import hyperparameters as hyperparameters
 from understudy.classes import record as record
@@ -349,7 +350,8 @@ class Algorithm(Protocol):
     Optional: ``resolve(demonstrations) -> algorithm``, called once before ``init`` to fill in what
     depends on the training split; ``prepare(demonstrations) -> demonstrations``, called on the host
     before training, evaluation and generation (labels); ``presence``, which agents belong to a
-    window (``agents`` of `data.sampling.windows`); ``steps``, how long to train by default.
+    window (``agents`` of `data.sampling.windows`); ``steps``, how long to train by default;
+    ``concern``, a sentence for whoever starts to train it, or None.
     """
 
     needs: ClassVar[frozenset[str]]

@@ -167,6 +167,15 @@ def test_who_clones_alone_needs_something_to_clone():
         optimiser.update(state, Batch(rows), jnp.asarray(0), jax.random.key(0))
 
 
+def test_every_minibatch_needs_something_to_clone():
+    _, _, _, window = played()
+    optimiser = dataclasses.replace(OPTIMISER, cloning_weight=1.0)
+    state, rows = play(optimiser, Probe())
+    one = jax.tree.map(lambda leaf: leaf[:1], window)
+    with pytest.raises(UserError, match="a demonstrated row for each of 2 minibatches, found 1"):
+        optimiser.update(state, Batch(rows, one), jnp.asarray(0), jax.random.key(0))
+
+
 def test_a_discriminator_cannot_win_on_how_actions_are_written():
     """Demonstrations of the policy itself: after many steps it still cannot tell."""
     algorithm = Adversarial(

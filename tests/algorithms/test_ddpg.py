@@ -15,6 +15,7 @@ from understudy.algorithms.ddpg import DDPG
 from understudy.envs import rollout
 from understudy.envs.spread import Spread
 from understudy.experiment.train import train
+from understudy.networks import transitions
 from understudy.networks.deterministic import ActorQ, Noise, of_unit, to_unit
 from understudy.types import ActionSpec, Observation, UserError
 
@@ -55,12 +56,16 @@ def test_agents_learn_to_go_home(name):
 
 @pytest.mark.parametrize("critics", [1, 2])
 def test_targets_by_hand(critics):
-    """``r + γ min Q'`` where an episode goes on, r where it was terminated."""
+    """``r + γ min Q'`` where a game goes on for an agent, r where it was terminated or it died."""
     algorithm = DDPG(network=ActorQ(hidden=(4,), critics=critics), discount=0.9, loss="square",
                      envs=2, rollout=3, remembered=6)  # fmt: skip
     state, rows = play(algorithm, Home())
     rows = dataclasses.replace(rows, terminated=jnp.zeros((3, 2), bool).at[0].set(True))
-    seen = algorithm._transitions(Home().spec, rows)
+    seen = transitions.of_rollout(Home().spec, rows, state=False)
+    after = dataclasses.replace(
+        seen.observation_next, alive={"agents": jnp.ones((6, 2), bool).at[5, 1].set(False)}
+    )
+    seen = dataclasses.replace(seen, observation_next=after)
     loss, _ = algorithm.critic_loss(
         state.learned.params.critics, state.learned, seen, jax.random.key(0)
     )
@@ -68,11 +73,10 @@ def test_targets_by_hand(critics):
     ahead = params.choose(seen.observation_next)
     after = np.asarray(params.worth(seen.observation_next, ahead, ahead)["agents"]).min(0)
     now = np.asarray(params.worth(seen.observation, seen.action, seen.action)["agents"])
-    goes_on = 1.0 - np.asarray(seen.terminated, float)[:, None]
+    goes_on = np.repeat([[0.0], [0.0], [1.0], [1.0], [1.0], [1.0]], 2, axis=1)
+    goes_on[5, 1] = 0.0
     target = np.asarray(seen.reward["agents"]) + 0.9 * goes_on * after
     assert float(loss) == pytest.approx(np.square(now - target).sum(0).mean(), rel=1e-5)
-    assert goes_on.min() == 0.0
-    assert goes_on.max() == 1.0
 
 
 def test_a_central_critic_judges_one_action_while_others_do_what_they_did():

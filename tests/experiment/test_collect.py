@@ -1,6 +1,8 @@
 """Collecting: exact numbers, whole episodes, the same set for the same seed, on disk and back."""
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import equinox as eqx
@@ -230,3 +232,10 @@ def test_sets_that_are_joined_keep_what_they_share(home):
     assert "seed" not in both
     with pytest.raises(UserError, match="expected numbers, strings and lists"):
         home.replace(provenance={"x": object()})
+
+
+def test_a_name_is_no_policy():
+    """In a process of its own: the tests' type checker would speak first."""
+    code = "import understudy as us; us.collect(us.envs.make('xor'), 'hungarian', episodes=1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "UserError: expected a policy to record, found 'hungarian'; give one" in done.stderr

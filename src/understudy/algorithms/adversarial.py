@@ -38,12 +38,12 @@ from understudy.functional.lipschitz import largest_ratio
 from understudy.functional.losses import mean_where
 from understudy.functional.penalties import gradient_penalty, steepness
 from understudy.networks import descent, entries, spectral
-from understudy.networks.blocks import Share
 from understudy.networks.discriminators import Inputs, MLPDiscriminator
 from understudy.networks.entries import Entries, Metric, crossed, distance, flat, joined
 from understudy.networks.experience import described, mean_reward
 from understudy.types import (
     Batch,
+    Fixed,
     Masks,
     Metrics,
     Mode,
@@ -102,7 +102,7 @@ class Adversarial:
     """Weight of the gradient penalty of ``bce+gp`` and ``wgan-gp``."""
     smoothing: float = 0.0
     """Labels are this far from 0 and 1."""
-    noise: Share = 0.0
+    noise: Fixed = 0.0
     """Standard deviation of noise on what the discriminator learns from, in deviations."""
     learning_rate: float = 3e-4
     """Adam's step size of the discriminator at the beginning."""

@@ -2,11 +2,11 @@
 
 From a replay of transitions (o, a, r, o') the critics of agent k go down
 
-    L = mean ρ( Q_k(o, a) - y ),    y = r_k + γ (1 - terminated) min_i Q'_ik(o', μ'(o'))
+    L = mean ρ( Q_k(o, a) - y ),    y = r_k + γ (1 - over) min_i Q'_ik(o', μ'(o'))
 
-and the actors up ``mean Q_k(o, μ_k(o_k))``, where ' marks weights that follow at a distance,
-``θ' <- (1 - τ) θ' + τ θ``. Exploring adds noise to actions. The network decides whose weights and
-whose eyes these are:
+and the actors up ``mean Q_k(o, μ_k(o_k))``. A game is over for an agent when it was terminated or
+the agent is not alive afterwards; ' marks weights that follow, ``θ' <- (1 - τ) θ' + τ θ``.
+Exploring adds noise to actions. The network decides whose weights and whose eyes these are:
 
 - ``sharing="independent"``: an actor and a critic for each agent;
 - ``sharing="shared"``: one of each, of local observations, used by every agent: it runs on other
@@ -35,35 +35,22 @@ from jaxtyping import Array, Float, Int, Key
 
 from understudy.data import replay
 from understudy.functional.losses import mean_where
-from understudy.networks import descent
-from understudy.networks.actions import action_of
-from understudy.networks.blocks import Share
-from understudy.networks.deterministic import ActorQ, ActorsAndQs, Noise, to_unit
+from understudy.networks import descent, transitions
+from understudy.networks.deterministic import ActorQ, ActorsAndQs, Noise
 from understudy.networks.experience import mean_reward
 from understudy.networks.policy import NetworkPolicy
+from understudy.networks.transitions import Transition
 from understudy.types import (
     Batch,
+    Fixed,
     Metrics,
     Mode,
-    Observation,
-    Rollout,
     Spec,
     Statistics,
     hyperparameters,
     record,
     require,
 )
-
-
-@record
-class Transition:
-    """What is remembered of a step of all agents; actions in units."""
-
-    observation: Observation
-    observation_next: Observation
-    action: Any
-    reward: Any
-    terminated: Any
 
 
 @record
@@ -122,7 +109,7 @@ class DDPG:
     """Critics that actors climb."""
     delay: int = 1
     """Steps of critics for one of actors and targets."""
-    target_noise: Share = 0.0
+    target_noise: Fixed = 0.0
     """Deviation of noise on the actions of targets, in half ranges."""
     target_clip: float = 0.5
     """Largest such noise."""
@@ -183,25 +170,14 @@ class DDPG:
             "expected groups that act at once, found one that sees the actions of another; use PPO",
         )
         params = self.network.init(spec, key)
-        seen = Observation(
-            {g.name: jnp.zeros((g.agents, g.observation)) for g in spec.groups},
-            {g.name: jnp.zeros(g.agents, bool) for g in spec.groups},
-            None,
-            jnp.zeros(spec.state) if self._keeps_state(spec) else None,
-        )
-        example = Transition(
-            observation=seen,
-            observation_next=seen,
-            action={g.name: jnp.zeros((g.agents, len(action_of(g).low))) for g in spec.groups},
-            reward={g.name: jnp.zeros(g.agents) for g in spec.groups},
-            terminated=jnp.zeros((), bool),
-        )
         learned = Learned(
             params, params, descent.start(params.actors), descent.start(params.critics)
         )
         return State(
             learned=learned,
-            replay=replay.create(example, self.remembered),
+            replay=replay.create(
+                transitions.blank(spec, state=self._keeps_state(spec)), self.remembered
+            ),
             updates=jnp.zeros((), jnp.int32),
         )
 
@@ -212,7 +188,8 @@ class DDPG:
         rollout = batch.rollout
         assert rollout is not None
         spec = state.learned.params.spec
-        kept = replay.add(state.replay, self._transitions(spec, rollout))
+        rows = transitions.of_rollout(spec, rollout, state=self._keeps_state(spec))
+        kept = replay.add(state.replay, rows)
         rate = descent.linear(1.0, step, decay=self.decay)
 
         def one(learned: Learned, number: Any) -> tuple[Learned, Metrics]:
@@ -254,9 +231,9 @@ class DDPG:
         )
         total, worth = jnp.zeros(()), jnp.zeros(())
         for name, said in now.items():
-            alive, reward = self._rows(rows, name)
-            goes_on = jnp.where(rows.terminated[:, None], 0.0, self.discount)
-            target = self.reward_scale * reward + goes_on * ahead[name].min(0)
+            alive, goes_on, reward = self._rows(rows, name)
+            later = jnp.where(goes_on, self.discount * ahead[name].min(0), 0.0)
+            target = self.reward_scale * reward + later
             errors = said - jax.lax.stop_gradient(target)[None]
             cost = _huber(errors) if self.loss == "huber" else jnp.square(errors)
             total = total + mean_where(cost.sum(0), alive)
@@ -307,31 +284,14 @@ class DDPG:
             )
         return learned, {**metrics, "actor_loss": loss, "critic_gradient_norm": norm}
 
-    def _transitions(self, spec: Spec, rollout: Rollout) -> Transition:
-        """Rows ``[time * envs]`` as they are remembered."""
-
-        def seen(observation: Observation) -> Observation:
-            state = observation.state if self._keeps_state(spec) else None
-            return Observation(observation.features, observation.alive, None, state)
-
-        action = {
-            g.name: to_unit(action_of(g), rollout.action[g.name]) for g in spec.groups
-        }  # fmt: skip
-        rows = Transition(
-            observation=seen(rollout.observation),
-            observation_next=seen(rollout.observation_next),
-            action=action,
-            reward={name: rollout.reward[name] for name in spec.names},
-            terminated=rollout.terminated,
-        )
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows)
-
-    def _rows(self, rows: Transition, name: str) -> tuple[Array, Array]:
-        """Which answers of a group's critics count, and what was paid for them."""
+    def _rows(self, rows: Transition, name: str) -> tuple[Array, Array, Array]:
+        """Which answers of a group's critics count, whose future does, and what was paid."""
         alive, reward = rows.observation.alive[name], rows.reward[name]
+        goes_on = transitions.goes_on(rows, name)
         if self.network.sharing != "joint":
-            return alive, reward
-        return alive.any(-1, keepdims=True), reward.mean(-1, keepdims=True)
+            return alive, goes_on, reward
+        alive, goes_on = alive.any(-1, keepdims=True), goes_on.any(-1, keepdims=True)
+        return alive, goes_on, reward.mean(-1, keepdims=True)
 
     def _smoothed(self, actions: Any, key: Key[Array, ""]) -> Any:
         """Actions with some clipped noise, so that critics cannot rely on narrow peaks."""

@@ -30,11 +30,11 @@ from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
 from understudy.networks import cloning, descent
 from understudy.networks.actor_critic import ActorCritic
-from understudy.networks.blocks import Share
 from understudy.networks.experience import Advantage, Experience, cut, look_back
 from understudy.networks.policy import Network, NetworkPolicy
 from understudy.types import (
     Batch,
+    Fixed,
     Metrics,
     Mode,
     Spec,
@@ -83,7 +83,7 @@ class PPO:
     """Most that a probability ratio is rewarded for leaving 1, and a value for moving."""
     entropy: float = 0.01
     """Weight of the entropy bonus."""
-    cloning_weight: Share = 0.0
+    cloning_weight: Fixed = 0.0
     """Weight of behaviour cloning beside, of the demonstrated rows that `Adversarial` hands on."""
     value_weight: float = 0.5
     """Weight of the critics' loss."""
@@ -219,7 +219,17 @@ class PPO:
 
 
 def _shared_out(shown: Window, count: int) -> Window:
-    """Demonstrated rows, some for each minibatch ``[count, rows, ...]``."""
+    """Demonstrated rows, some for each minibatch ``[count, rows, ...]``.
+
+    Raises:
+        UserError: for fewer rows than minibatches.
+    """
+    rows = jax.tree.leaves(shown)[0].shape[0]
+    require(
+        rows >= count,
+        f"expected a demonstrated row for each of {count} minibatches, found {rows}; demonstrate "
+        "more per update, or give fewer minibatches",
+    )
 
     def share(leaf: Array) -> Array:
         each = leaf.shape[0] // count

@@ -76,6 +76,11 @@ def collect(
     for what, count in (("episodes", episodes), ("transitions", transitions), ("envs", envs)):
         require(count is None or count > 0, f"expected {what} above 0, found {count}")
     require(seed >= 0, f"expected a seed of 0 or above, found {seed}")
+    require(
+        hasattr(policy, "act"),
+        f"expected a policy to record, found {policy!r}; give one, such as us.experts.own(env) or "
+        "run.policy()",
+    )
     if isinstance(env, HostEnv):
         side_by_side = env.envs
         chunks = _host_rows(env, policy, seed, side_by_side)

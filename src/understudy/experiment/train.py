@@ -11,7 +11,7 @@ from understudy.algorithms.stages import Stages
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.statistics import statistics as measure
 from understudy.data.statistics import to_json
-from understudy.experiment import config, fit, folder, material, memory, plan, practice, trackers
+from understudy.experiment import config, fit, folder, material, plan, practice, room, trackers
 from understudy.experiment.plan import TrainOptions
 from understudy.experiment.run import VERSION, Run
 from understudy.experiment.session import Progress, Session
@@ -74,7 +74,7 @@ def train(
         planned = plan.lay_out(stages, options, env, seeds)
         spec = _spec(stages, env, training)
         statistics = None if training is None else measure(training.demonstrations)
-        memory.check(stages, spec, statistics, seeds)
+        room.check(stages, spec, statistics, seeds)
         session = Session(
             folder=out, stages=planned, handover=stages.handover, spec=spec,
             statistics=statistics, env=env, training=training, validation=checking, seeds=seeds,

@@ -7,7 +7,7 @@ transformer (Wen et al., NeurIPS 2022). Which attention is in them is up to who 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,9 +16,6 @@ from jaxtyping import Array, Float, Key
 
 from understudy.networks.attention import AnyAttention, Attention
 from understudy.networks.mlp import ACTIVATIONS, Activation, LayerNorm, Linear
-
-Share: TypeAlias = float
-"""A share that compilation may rely on, not a traced leaf: 0 leaves out what it is the share of."""
 
 
 class Embedding(eqx.Module):

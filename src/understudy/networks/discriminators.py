@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Key
 
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
-from understudy.networks.blocks import Share, dropped
+from understudy.networks.blocks import dropped
 from understudy.networks.mlp import ACTIVATIONS, MLP, Activation, orthogonal, stacked
 from understudy.networks.spectral import Normalisation
 from understudy.networks.transformer_discriminator import (
@@ -31,6 +31,7 @@ from understudy.networks.transformer_discriminator import (
 from understudy.networks.transformer_discriminator import last_gain
 from understudy.types import (
     Actions,
+    Fixed,
     Masks,
     Observation,
     Spec,
@@ -104,7 +105,7 @@ class MLPDiscriminator:
     """Units of the hidden layers."""
     activation: Activation = "tanh"
     """Between layers."""
-    dropout: Share = 0.0
+    dropout: Fixed = 0.0
     """Share of the hidden units that are set to 0 while learning."""
     normalisation: Normalisation = "none"
     """What becomes of the largest singular value of every linear weight while learning: nothing,

@@ -62,7 +62,7 @@ class Transformer:
     """Layer normalisation of observations, as published. It hides how large they are, and of few
     features most of what they say; False reads them as they are."""
     activation: Activation = "gelu"
-    """Between layers; where there are few rows to learn from, tanh often says more of new ones."""
+    """Between layers; published: gelu."""
     squash: bool = False
     """Continuous actions are ``tanh`` of a Gaussian; otherwise Gaussian, clipped."""
     std: Std = "sigmoid"

@@ -29,10 +29,10 @@ from jaxtyping import Array, Bool, Float, Key
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.attention import AnyAttention, Attention, L2Attention
-from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head, Share, dropped
+from understudy.networks.blocks import DecoderBlock, Embedding, EncoderBlock, Head, dropped
 from understudy.networks.mlp import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
 from understudy.networks.spectral import Normalisation
-from understudy.types import Masks, Spec, hyperparameters, require
+from understudy.types import Fixed, Masks, Spec, hyperparameters, require
 
 ATTENTIONS: dict[str, Callable[[int, int], AnyAttention]] = {
     "l2": functools.partial(L2Attention, form="kim"),
@@ -69,8 +69,8 @@ class TransformerDiscriminator:
     """Layer normalisation of observations, as in the multi-agent transformer. It hides how large
     they are, of two features all but a sign and of one everything; False reads them as they are."""
     activation: Activation = "gelu"
-    """Between layers; where there are few rows to learn from, tanh often says more of new ones."""
-    dropout: Share = 0.0
+    """Between layers."""
+    dropout: Fixed = 0.0
     """Share of embedded observations, of embedded actions and of what the head reads that is set
     to 0 while learning."""
 

@@ -45,7 +45,7 @@ def check(stages: Any, spec: Spec, statistics: Statistics | None, seeds: int) ->
     Raises:
         UserError: when they take more than `SHARE` of what there is.
     """
-    room = SHARE * memory()
+    room = SHARE * machine_bytes()
     for algorithm, _ in stages.stages:
         each = remembered_bytes(algorithm, spec, statistics)
         require(
@@ -56,7 +56,7 @@ def check(stages: Any, spec: Spec, statistics: Statistics | None, seeds: int) ->
         )
 
 
-def memory() -> int:
+def machine_bytes() -> int:
     """Bytes of the memory that arrays live in."""
     device = jax.devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
