@@ -125,9 +125,9 @@ def test_critics_are_no_part_of_a_policy():
 
 def test_a_policy_that_does_not_match_is_not_handed_over():
     for other in ({"hidden": (4,), "sharing": "independent"}, {"hidden": (4, 4)}):
-        with pytest.raises(UserError, match="a place in the next stage for every weight"):
+        with pytest.raises(UserError, match="a place in the new state for every weight"):
             copy_policy(states(BC(**other)), states(MAPPO(**TINY)))
-    with pytest.raises(UserError, match="found neither in dict; use another handover"):
+    with pytest.raises(UserError, match="found neither in dict; begin afresh"):
         copy_policy({}, states(MAPPO(**TINY)))
 
 

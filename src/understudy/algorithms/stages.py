@@ -120,24 +120,35 @@ def copy_policy(old: Any, new: Any) -> Any:
         UserError: when a weight of the policy has no place in the next stage, or a state has no
             ``params`` and no optimiser inside.
     """
-    for state in (old, new):
-        require(
-            hasattr(_innermost(state), "params"),
-            f"copy_policy passes on State.params, or those of State.optimiser, found neither in "
-            f"{type(state).__name__}; use another handover",
-        )
-    params = _innermost(old).params
-    acting = params.acting() if hasattr(params, "acting") else params
-    later = _innermost(new).params
-    lost = sorted(_places(acting) - _places(later))
+    _require_policy(old)
+    return take_policy(_innermost(old).params, new)
+
+
+def take_policy(network: Any, new: Any) -> Any:
+    """Copy the weights of a network that acts into the policy of a fresh state.
+
+    Raises:
+        UserError: when a weight of the policy has no place there, or the state has no ``params``
+            and no optimiser inside.
+    """
+    _require_policy(new)
+    acting = network.acting() if hasattr(network, "acting") else network
+    lost = sorted(_places(acting) - _places(_innermost(new).params))
     if lost:
         name, shape, _ = lost[0]
         raise UserError(
-            f"expected a place in the next stage for every weight of the policy, found none for "
-            f"{len(lost)} of them, such as {name} of shape {shape}; give both stages the same "
-            "network"
+            f"expected a place in the new state for every weight of the policy, found none for "
+            f"{len(lost)} of them, such as {name} of shape {shape}; give both the same network"
         )
-    return _with_params(new, _matched("copy_policy", acting, later))
+    return _with_params(new, _matched("copy_policy", acting, _innermost(new).params))
+
+
+def _require_policy(state: Any) -> None:
+    require(
+        hasattr(_innermost(state), "params"),
+        f"expected State.params to take a policy from or to, or those of State.optimiser, found "
+        f"neither in {type(state).__name__}; begin afresh",
+    )
 
 
 def _innermost(state: Any) -> Any:

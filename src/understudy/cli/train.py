@@ -29,6 +29,8 @@ class Job:
     """Demonstration folder to score on while training; DEMOS/validation if that is there."""
     env: str | None = None
     """Name of the env, for algorithms that act."""
+    warm_start: str | None = None
+    """Run, exported policy or zoo:NAME whose policies training begins with."""
     steps: int | None = None
     """Updates (env steps with an env), of all stages together."""
     seeds: int = 1
@@ -113,6 +115,7 @@ class New:
                 env=None if job.env is None else make(job.env),
                 demonstrations=demos,
                 validation=job.validation or validation,
+                warm_start=job.warm_start,
                 steps=STEPS if job.steps is None and own is None else job.steps,
                 seeds=job.seeds,
                 seed=job.seed,

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from understudy.algorithms.stages import HANDOVERS
+from understudy.algorithms.stages import HANDOVERS, take_policy
 from understudy.experiment import (
     checkpoint,
     folder,
@@ -29,6 +29,7 @@ from understudy.experiment import (
 )
 from understudy.experiment.plan import Stage, TrainOptions
 from understudy.experiment.trackers import Tracker, start
+from understudy.experiment.warm_start import WarmStart
 from understudy.types import HostEnv, Spec, Statistics
 
 Progress = Callable[[dict[str, Any]], None]
@@ -50,6 +51,7 @@ class Session:
     seed: int
     options: TrainOptions
     progress: Progress
+    warm_start: WarmStart | None = None
 
     @property
     def updates(self) -> int:
@@ -99,6 +101,8 @@ class Session:
             initialise, begin = loops.states, loops.actors
         states = initialise(stage.algorithm, self.statistics, keys, spec=self.spec)
         diverged = jnp.full(self.seeds, loops.ALIVE, jnp.int32)
+        if number == 0 and self.warm_start is not None and not traced:
+            states = take_policy(self.warm_start.networks(self.seeds), states)
         if before is not None:
             states = HANDOVERS[self.handover](before.states, states)
             diverged = before.diverged

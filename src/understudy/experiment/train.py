@@ -15,6 +15,7 @@ from understudy.experiment import config, fit, folder, material, plan, practice,
 from understudy.experiment.plan import TrainOptions
 from understudy.experiment.run import VERSION, Run
 from understudy.experiment.session import Progress, Session
+from understudy.experiment.warm_start import WarmStart
 from understudy.types import Spec, require
 
 __all__ = ["TrainOptions", "resume", "train"]
@@ -26,6 +27,7 @@ def train(
     env: Any = None,
     demonstrations: Demonstrations | str | Path | None = None,
     validation: Demonstrations | str | Path | None = None,
+    warm_start: Run | str | Path | None = None,
     steps: int | None = None,
     seeds: int = 1,
     seed: int = 0,
@@ -40,6 +42,8 @@ def train(
         env: a JAX env or a `HostEnv`, if the algorithm acts.
         demonstrations: the training split, or its folder (which can be found again on `resume`).
         validation: windows of these score generators at checkpoints and choose the best one.
+        warm_start: a run, an exported policy or ``"zoo:NAME"`` whose policies (seed i from seed i,
+            or all from the only one) the first stage begins with; critics begin afresh.
         steps: updates, or env steps for an algorithm with an env; default: the algorithm's own.
             With `Stages`, all of them together: each stretched alike, or the last alone, as the
             stages say.
@@ -79,7 +83,10 @@ def train(
             folder=out, stages=planned, handover=stages.handover, spec=spec,
             statistics=statistics, env=env, training=training, validation=checking, seeds=seeds,
             seed=seed, options=options, progress=progress or _silent,
+            warm_start=None if warm_start is None else WarmStart.of(warm_start),
         )  # fmt: skip
+        if session.warm_start is not None:
+            session.warm_start.check(seeds, lambda: session.begin(0, None, traced=True).states)
         kept = None if statistics is None else to_json(statistics)
         folder.create(out, _describe(session, stages, isinstance(algorithm, Stages)), kept)
         session.train()
@@ -125,6 +132,8 @@ def resume(
             handover=stages.handover, spec=run.spec, statistics=run.statistics, env=env,
             training=training, validation=checking, seeds=run.seeds, seed=run.config["seed"],
             options=options, progress=progress or _silent,
+            warm_start=None if run.config.get("warm_start") is None
+            else WarmStart(run.config["warm_start"]),
         ).train()  # fmt: skip
     return Run(out)
 
@@ -170,6 +179,7 @@ def _describe(session: Session, stages: Stages, several: bool) -> dict[str, Any]
         "seeds": session.seeds,
         "seed": session.seed,
         "env": _describe_env(session.env),
+        "warm_start": None if session.warm_start is None else session.warm_start.place,
         **{name: None if s is None else material.describe(s) for name, s in sets.items()},
         "options": config.to_json(session.options),
     }
