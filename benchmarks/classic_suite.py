@@ -12,13 +12,12 @@ team. Steps and rates are those of `spread_imitation.py`, untouched.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
 import understudy as us
-from imitators import IMITATE, JUDGE, OWN, TEAM, Cell, arguments, clone, joint_clone, make, train
+from imitators import IMITATE, JUDGE, OWN, TEAM, Cell, arguments, clone, make, minutes, train
 from understudy.envs.policies import assign
 from understudy.experiment.returns import play
 from understudy.functional.statistics import stratified_bootstrap
@@ -28,6 +27,8 @@ GAMES = ("speaker-listener", "tag", "push")
 OPPOSED = ("tag", "push")
 DEMONSTRATIONS, EPISODES = 200, 200
 STEPS = {"own": 400_000, "team": 100_000}
+ALSO_COLD = ("MAGAIL", "MILD²")
+"""Methods that are also trained without a warm start."""
 
 
 def methods(opposed: bool) -> dict[str, tuple[Any, int]]:
@@ -36,7 +37,7 @@ def methods(opposed: bool) -> dict[str, tuple[Any, int]]:
     judge = {"discriminator": TransformerDiscriminator(**JUDGE)}
     found = {
         "BC": (clone(), 0),
-        "BC, joint": (joint_clone(), 0),
+        "BC, joint": (clone(TEAM.network), 0),
         "MAGAIL": (us.MAGAIL(optimiser=OWN, **IMITATE), own),
         "MAGAIL, central": (us.MAGAIL("central", optimiser=OWN, **IMITATE), own),
     }
@@ -60,7 +61,6 @@ def scores(cell: Cell, run: Any, env: Any, expert: Any) -> list[dict[str, Any]]:
     """A row per side, over all seeds, most likely actions of what was learned."""
     game = cell.words[0]
     sides = [g.name for g in env.spec.groups] if game in OPPOSED else [None]
-    seconds = json.loads((run.folder / "timing.json").read_text())["seconds"]
     references, rows = (us.experts.random(env), expert), []
     for side in sides:
         low, high = (played(env, policy, side, expert) for policy in references)
@@ -73,7 +73,7 @@ def scores(cell: Cell, run: Any, env: Any, expert: Any) -> list[dict[str, Any]]:
             "game": game, "method": cell.name, "side": side or "team",
             "warm_start": bool(cell.steps and cell.warm), "score": found.estimate, "low": found.low,
             "high": found.high, "return": float(earned.mean()), "random": low, "expert": high,
-            "diverged": len(run.diverged), "minutes": round(seconds / 60, 1),
+            "diverged": len(run.diverged), "minutes": minutes(run),
         })  # fmt: skip
     return rows
 
@@ -88,7 +88,7 @@ def main() -> None:
         demos = us.collect(env, expert, episodes=DEMONSTRATIONS, seed=0)
         cells = [Cell(name, algorithm, steps, warm, (game,))
                  for name, (algorithm, steps) in methods(game in OPPOSED).items()
-                 for warm in ([True, False] if steps else [True])]  # fmt: skip
+                 for warm in ([True, False] if name in ALSO_COLD else [True])]  # fmt: skip
 
         def rows_of(
             cell: Cell, env: Any = env, expert: Any = expert, demos: Any = demos

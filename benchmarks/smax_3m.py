@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import understudy as us
-from imitators import CLONING, IMITATE, JUDGE, Cell, arguments, best, make, scores, train
+from imitators import IMITATE, JUDGE, Cell, arguments, best, clone, make, scores, train
 from results import target
 from understudy.experiment.returns import play
 from understudy.networks.discriminators import TransformerDiscriminator
@@ -37,8 +37,8 @@ def methods() -> dict[str, tuple[Any, int]]:
     never = {**PARTS, "learning_rate": 0.0}
     judge = TransformerDiscriminator(**JUDGE)
     return {
-        "BC": (us.BC(network=OWN.network, decay=CLONING["own"]), 0),
-        "BC, joint": (us.BC(network=TEAM.network, decay=CLONING["team"]), 0),
+        "BC": (clone(OWN.network), 0),
+        "BC, joint": (clone(TEAM.network), 0),
         "MAGAIL": (us.MAGAIL(optimiser=OWN, **PARTS), 500_000),
         "constant reward": (us.MAGAIL(optimiser=OWN, **never), 500_000),
         "MILD²": (us.MILD2(optimiser=TEAM, discriminator=judge, **PARTS), 100_000),

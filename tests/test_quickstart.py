@@ -32,11 +32,12 @@ def test_flocks_leave_what_they_promise(tmp_path):
 
 def test_a_team_and_its_understudies_leave_what_they_promise(tmp_path, monkeypatch):
     size = quickstart_spread.Size(
-        demonstrations=4, seeds=2, cloning=2, magail=6_400, mild2=1_600, episodes=2
-    )
+        demonstrations=4, seeds=2, cloning=2, cloning_team=2, magail=6_400, mild2=1_600,
+        episodes=2,
+    )  # fmt: skip
     chosen = quickstart_spread.algorithms(size)
-    assert list(chosen) == ["BC", "MAGAIL", "MILD²"]
-    del chosen["MILD²"]  # takes longest to compile
+    assert list(chosen) == ["BC", "BC, in turn", "MAGAIL", "MILD²"]
+    del chosen["MILD²"], chosen["BC, in turn"]  # take longest to compile
     monkeypatch.setattr(quickstart_spread, "algorithms", lambda size: chosen)
     said = []
     outcome = quickstart(out=tmp_path / "quickstart", size=size, tell=said.append)

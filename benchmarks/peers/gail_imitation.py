@@ -33,6 +33,15 @@ from stable_baselines3.common.evaluation import evaluate_policy  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv  # noqa: E402
 
 
+class Logit(GAIL):
+    """GAIL whose policy is paid the discriminator's logit as it is."""
+
+    @property
+    def reward_train(self) -> Any:
+        """What is paid."""
+        return self._reward_net
+
+
 def trainer(options: argparse.Namespace) -> Any:
     """GAIL as the package builds it, with the sizes asked for."""
     rows = np.load(options.demonstrations)
@@ -51,11 +60,11 @@ def trainer(options: argparse.Namespace) -> Any:
     reward = BasicRewardNet(
         venv.observation_space, venv.action_space, hid_sizes=(options.hidden, options.hidden)
     )
-    return GAIL(
+    return {"softplus": GAIL, "logit": Logit}[options.reward](
         demonstrations=demonstrations, demo_batch_size=options.pairs, venv=venv,
         gen_algo=generator, reward_net=reward, n_disc_updates_per_round=options.passes,
         gen_train_timesteps=each, gen_replay_buffer_capacity=each, allow_variable_horizon=True,
-        disc_opt_kwargs={"lr": options.learning_rate},
+        disc_opt_kwargs={"lr": options.judge_rate},
         custom_logger=logger.configure(options.folder, []),
     )  # fmt: skip
 
@@ -76,7 +85,9 @@ def main() -> None:
     parser.add_argument("--until", type=float)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--judge-rate", type=float, default=1e-4)
+    parser.add_argument("--reward", choices=("softplus", "logit"), default="softplus")
     sizes = {"steps": 16_384, "envs": 8, "rollout": 128, "epochs": 4, "minibatches": 4,
              "hidden": 64, "pairs": 512, "passes": 2}  # fmt: skip
     for name, value in sizes.items():

@@ -1,9 +1,9 @@
-"""The quick start with spread: imitate a team three ways, and see which comes close and why.
+"""The quick start with spread: imitate a team four ways, and see which comes close and why.
 
-Three agents share out three landmarks. An expert that solves the assignment is recorded; a policy
-that clones each agent, MAGAIL (a discriminator per agent, PPO) and MILD² (a discriminator and a
-policy over the team) learn from the same demonstrations, several seeds each, and none is told what
-the game pays.
+Three agents share out three landmarks. A trained expert is recorded; behaviour cloning, of agents
+that act on their own and of agents that act in turn, and from there MAGAIL (a discriminator per
+agent, PPO) and MILD² (a discriminator and a policy over the team) learn from the same
+demonstrations, several seeds each, and none is told what the game pays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from understudy.experiment.evaluate import evaluate
 from understudy.experiment.findings import findings
 from understudy.experiment.history import History
 from understudy.experiment.quickstart import Outcome, Tell
-from understudy.experiment.run import Run
+from understudy.experiment.run import Run, load_policy
 from understudy.experiment.session import Progress
 from understudy.experiment.table_page import tables
 from understudy.experiment.tables import Evaluation
@@ -31,7 +31,7 @@ from understudy.experiment.trouble import trouble
 from understudy.visualise.intervals import draw_intervals
 from understudy.visualise.rollouts import watch
 
-ENV, EXPERT = "spread", "hungarian"
+ENV, EXPERT = "spread", "zoo:spread"
 DISCOUNT = 0.95
 SHOWN = 2
 """Episodes that are animated."""
@@ -45,11 +45,10 @@ class Size:
     """Episodes of the expert."""
     seeds: int = 3
     """Trainings of each kind, side by side."""
-    cloning: int = 2_500
-    """Updates of behaviour cloning of agents on their own, alone and as a warm start."""
-    cloning_team: int = 400
-    """Updates of behaviour cloning of a team that acts in turn, which soon knows the demonstrations
-    by heart."""
+    cloning: int = 3_000
+    """Updates of behaviour cloning of agents on their own."""
+    cloning_team: int = 800
+    """Updates of behaviour cloning of agents that act in turn."""
     magail: int = 200_000
     """Env steps of MAGAIL."""
     mild2: int = 25_600
@@ -59,19 +58,19 @@ class Size:
 
 
 def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome:
-    """Record, imitate three ways, compare, draw and report."""
+    """Record, imitate four ways, compare, draw and report."""
     env = envs.make(ENV)
-    say(f"recording {size.demonstrations} episodes of an expert that solves the assignment")
-    demos = collect(env, envs.experts.hungarian(env), episodes=size.demonstrations, seed=0)
+    say(f"recording {size.demonstrations} episodes of a trained expert")
+    demos = collect(env, load_policy(EXPERT), episodes=size.demonstrations, seed=0)
     store.save(demos, out / "demos")
 
     runs = {}
-    for name, (algorithm, steps) in algorithms(size).items():
+    for name, (algorithm, steps, start) in algorithms(size).items():
         say(f"imitating it with {name}, {size.seeds} seeds")
         runs[name] = train(
             algorithm, env=env if "env" in algorithm.needs else None, demonstrations=out / "demos",
-            steps=steps, seeds=size.seeds, out=out / name.lower().replace("²", "2"),
-            progress=progress,
+            warm_start=runs.get(start), steps=steps, seeds=size.seeds,
+            out=out / name.lower().replace("²", "2").replace(", ", "-"), progress=progress,
         )  # fmt: skip
 
     say("measuring all of them between a random policy and the expert")
@@ -86,8 +85,8 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
     return Outcome(list(runs.values()), summary, files, table(whole), told(whole), next_steps(out))
 
 
-def algorithms(size: Size) -> dict[str, tuple[Any, int]]:
-    """Name -> what learns, and for how many updates of cloning and env steps."""
+def algorithms(size: Size) -> dict[str, tuple[Any, int, str]]:
+    """Name -> what learns, for how many updates or env steps, and what it begins with."""
     own = presets.MAPPO(
         hidden=(128, 128), discount=DISCOUNT, learning_rate=1e-3, entropy=0.005, cloning_weight=0.1
     )
@@ -95,17 +94,16 @@ def algorithms(size: Size) -> dict[str, tuple[Any, int]]:
         identity=False, normalise=False, activation="tanh", discount=DISCOUNT,
         learning_rate=5e-4, entropy=0.005, cloning_weight=0.1, envs=16, epochs=2, minibatches=2,
     )  # fmt: skip
-    judge = {"passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3}
+    judge = {"cloning": 0, "passes": 8, "minibatch": 512, "learning_rate": 1e-3, "noise": 0.3}
+
+    def clone(network: Any, updates: int, weight_decay: float) -> tuple[Any, int, str]:
+        return presets.BC(network=network, decay=updates, weight_decay=weight_decay), updates, ""
+
     return {
-        "BC": (presets.BC(network=own.network), size.cloning),
-        "MAGAIL": (
-            presets.MAGAIL(optimiser=own, cloning=size.cloning, **judge),
-            size.cloning + size.magail,
-        ),
-        "MILD²": (
-            presets.MILD2(optimiser=team, cloning=size.cloning_team, **judge),
-            size.cloning_team + size.mild2,
-        ),
+        "BC": clone(own.network, size.cloning, 0.3),
+        "BC, in turn": clone(team.network, size.cloning_team, 1.0),
+        "MAGAIL": (presets.MAGAIL(optimiser=own, **judge), size.magail, "BC"),
+        "MILD²": (presets.MILD2(optimiser=team, **judge), size.mild2, "BC, in turn"),
     }
 
 
@@ -147,7 +145,7 @@ def told(whole: Evaluation) -> str:
 
 def draw(env: Any, runs: dict[str, Run], whole: Evaluation, out: Path) -> dict[str, Path]:
     """Write report and animation; name them and the rest in the order to look at."""
-    players = {EXPERT: envs.experts.hungarian(env)}
+    players = {EXPERT: load_policy(EXPERT, mode="mode")}
     for name, run in runs.items():
         well = [seed for seed in range(run.seeds) if seed not in run.diverged]
         if well:
@@ -160,7 +158,7 @@ def draw(env: Any, runs: dict[str, Run], whole: Evaluation, out: Path) -> dict[s
     parts = [
         "<h1>A team and its understudies</h1>",
         page.paragraph(
-            "Three ways to imitate a team that shares out landmarks, from the same demonstrations.",
+            "Four ways to imitate a team that shares out landmarks, from the same demonstrations.",
             "lead",
         ),
         page.section("In plain words", f'<ul class="findings">{items}</ul>'),
@@ -196,7 +194,8 @@ def next_steps(out: Path) -> list[str]:
     """Commands worth trying next."""
     demos = out / "demos"
     return [
-        f"understudy train magail --prior central --env {ENV} --demos {demos} --out runs/central",
+        f"understudy train magail --prior central --env {ENV} --demos {demos} --cloning 0 "
+        f"--warm-start {out / 'bc'} --out runs/central",
         "understudy evaluate runs/central",
         f"understudy diagnose {out / 'magail'} runs/central --out figures",
     ]
