@@ -3,8 +3,10 @@
     python benchmarks/ablation.py --plan
     python benchmarks/ablation.py --runs runs
 
-Five seeds, 200 episodes of the expert of `spread_imitation.py`, without a warm start; those rows
-that stand for a method of their own also with one. Steps and rates are MILD²'s own for every row.
+Five seeds, 200 episodes of the expert of `spread_imitation.py`. Every row begins with policies that
+were cloned from what it is shown, and nothing but the learned reward holds them afterwards, so that
+what a reward is worth shows in what becomes of them; two rows also begin with nothing. Steps and
+rates are MILD²'s own for every row.
 Beside the score: the variance of what the discriminator paid, and of advantages, as it is
 (``advantage_variance``) and over the variance of returns (``advantage_share``), means of the last
 tenth of training.
@@ -68,7 +70,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     SHUFFLED: {},
 }
 """Row -> what is not MILD²'s own."""
-ALSO_WARM = ("MILD²", "mask diagonal", "perceptron, own", SHUFFLED)
+ALSO_COLD = ("MILD²", SHUFFLED)
 
 
 def shuffled(demonstrations: us.Demonstrations, seed: int = 0) -> us.Demonstrations:
@@ -106,9 +108,9 @@ def main() -> None:
     traded = shuffled(demos)
     mild2 = us.MILD2(optimiser=TEAM, **judge(), **IMITATE)
     cells = [
-        Cell(name, dataclasses.replace(mild2, **changes), STEPS, warm)
+        Cell(name, dataclasses.replace(mild2, **changes), STEPS, warm, cloning_weight=0.0)
         for name, changes in CHANGES.items()
-        for warm in ([False, True] if name in ALSO_WARM else [False])
+        for warm in ([True, False] if name in ALSO_COLD else [True])
     ]
 
     def rows_of(cell: Cell) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

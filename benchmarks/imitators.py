@@ -61,10 +61,10 @@ class Cell:
     """Env steps; 0: it only clones."""
     warm: bool = True
     """It begins with behaviour cloning."""
-    cloning_weight: float = CLONING_WEIGHT
-    """If so, some of which goes on."""
     words: tuple[Any, ...] = ()
     """What else tells its folder from others."""
+    cloning_weight: float = CLONING_WEIGHT
+    """Of a warm start, some of which goes on."""
 
     @property
     def part(self) -> str:
