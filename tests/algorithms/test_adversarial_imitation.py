@@ -383,3 +383,18 @@ def test_only_a_discriminator_of_the_team_can_tell_agents_that_differ_by_agreeme
     for seed in range(2):
         assert float(success(seed, reads="team")) > 0.95
         assert 0.35 < float(success(seed, reads="own")) < 0.65
+
+
+def test_weights_of_the_discriminator_decay_and_biases_do_not():
+    algorithm, state, rows, window = played()
+    half = jax.tree.map(lambda leaf: leaf[:12], window)
+    plain = dataclasses.replace(algorithm, passes=1)
+    decaying = dataclasses.replace(plain, weight_decay=0.5 / plain.learning_rate)
+    after, less = (
+        update(a, state, rows, half, jnp.int32(0))[0].discriminator for a in (plain, decaying)
+    )
+    moved = dict(jax.tree_util.tree_leaves_with_path(after))
+    old = dict(jax.tree_util.tree_leaves_with_path(state.discriminator))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(less):
+        share = 0.5 if jax.tree_util.keystr(path).endswith("weight") else 0.0
+        np.testing.assert_allclose(leaf, moved[path] - share * old[path], atol=1e-6)

@@ -108,6 +108,8 @@ class Adversarial:
     """Adam's step size of the discriminator at the beginning."""
     decay: int = 0
     """Updates over which it falls to 0 along a line; 0 keeps it."""
+    weight_decay: float = 0.0
+    """Share of every weight (of no bias) that a step takes away, times the step size."""
     momentum: tuple[float, float] = (0.5, 0.9)
     """Adam's β of the discriminator."""
     gradient_clip: float = 10.0
@@ -323,10 +325,11 @@ class Adversarial:
             weights, vectors, moments = carry
             sides, own = given
             gradient, said = jax.grad(self.loss, has_aux=True)(weights, vectors, sides, own)
-            weights, moments, norm = descent.descend(
+            lower, moments, norm = descent.descend(
                 weights, gradient, moments, rate=rate, clip=self.gradient_clip,
                 betas=self.momentum,
             )  # fmt: skip
+            weights = descent.shrink(lower, weights, rate * self.weight_decay)
             if self.discriminator.normalisation != "none":
                 vectors = spectral.advance(weights, vectors)
             return (weights, vectors, moments), {**said, "discriminator_gradient_norm": norm}

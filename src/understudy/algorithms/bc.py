@@ -29,7 +29,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from understudy.networks import cloning, descent
 from understudy.networks.actor_critic import ActorCritic
@@ -113,18 +113,9 @@ class BC:
         params, optimiser, norm = descent.descend(
             state.params, gradient, state.optimiser, rate=rate, clip=self.gradient_clip
         )
-        params = _shrunk(params, state.params, rate * self.weight_decay)
+        params = descent.shrink(params, state.params, rate * self.weight_decay)
         return State(params, optimiser), {**metrics, "loss": loss, "gradient_norm": norm}
 
     def policy(self, state: State, mode: Mode = "sample") -> NetworkPolicy:
         """What acts; it has no critics to explore with, and samples instead."""
         return NetworkPolicy.of(state.params, "sample" if mode == "explore" else mode)
-
-
-def _shrunk(params: Any, before: Any, share: Float[Array, ""]) -> Any:
-    """`params` less a share of what the weights of linear maps were before the step."""
-
-    def shrink(path: Any, new: Array, old: Array) -> Array:
-        return new - share * old if jax.tree_util.keystr(path).endswith("weight") else new
-
-    return jax.tree_util.tree_map_with_path(shrink, params, before)

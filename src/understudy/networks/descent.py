@@ -62,6 +62,18 @@ def descend(
     return jax.tree.map(jnp.subtract, params, whole(rate * cast(Array, change))), state, norm
 
 
+def shrink(params: Params, before: Params, share: float | Float[Array, ""]) -> Params:
+    """Take a share of what the weights of linear maps were `before` a step off what they are now.
+
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    """
+
+    def less(path: Any, new: Array, old: Array) -> Array:
+        return new - share * old if jax.tree_util.keystr(path).endswith("weight") else new
+
+    return jax.tree_util.tree_map_with_path(less, params, before)
+
+
 def linear(rate: float | Float[Array, ""], step: Int[Array, ""], *, decay: int) -> Float[Array, ""]:
     """Fall from `rate` to 0 over `decay` steps along a line; constant if 0."""
     if not decay:
