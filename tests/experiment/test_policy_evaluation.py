@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.scipy import stats
 
+import understudy as us
 from contracts.envs import Home
 from understudy.envs.chance import Random
 from understudy.experiment.evaluate import evaluate
@@ -147,7 +148,7 @@ def test_an_expert_no_better_than_chance_gives_no_score():
 
     found = evaluate(Knows(), env=Guess(), expert=Worst(), episodes=5)
     assert "normalised" not in found.row("knows")
-    assert any("no more than the random policy" in note for note in found.notes)
+    assert any("no more than the policy that scores 0" in note for note in found.notes)
 
 
 def test_an_unknown_expert_is_refused():
@@ -224,3 +225,55 @@ def test_log_probabilities_of_a_random_policy():
     assert entropy["agents"][0, 0] == pytest.approx(
         2 * np.log(2) + 0.5 * np.log(2 * np.pi * np.e), rel=1e-5
     )
+
+
+def test_doing_nothing_may_be_the_floor_and_the_game_says_more():
+    env = us.envs.make("spread-goodai")
+    found = us.evaluate(us.experts.noop(env), env=env, episodes=4, floor="noop", agents=(4, 6))
+    rows = {(row["model"], row["task"]): row for row in found.rows if row["task"] != "all"}
+    for task in ("4 agents", "6 agents"):
+        assert rows["noop", task]["normalised"] == pytest.approx(0.0, abs=1e-6)
+        assert rows["expert", task]["normalised"] == pytest.approx(1.0, abs=1e-6)
+        assert rows["expert", task]["game/distance"] < rows["noop", task]["game/distance"]
+        assert rows["expert", task]["game/covered"] > 0.9
+        assert rows["expert", task]["game/touches"] >= 0.0
+        assert 1 <= rows["expert", task]["game/solved_at"] <= 100
+    assert found.setting["floor"] == "noop"
+    for word in ("noop is 0", "solved at", "touches"):
+        assert word in str(found)
+
+
+def test_figures_of_a_game_are_those_of_its_steps():
+    env = us.envs.make("spread-goodai")
+    played = play(us.experts.hungarian(env), env, episodes=2, seed=3)
+    policy, key = us.experts.hungarian(env), jax.random.fold_in(jax.random.key(3), 1)
+    reset_key, act_key, step_key = jax.random.split(key, 3)
+    state, observation = env.reset(reset_key)
+    said = []
+    for t in range(100):
+        action, _ = policy.act(observation, (), jax.random.fold_in(act_key, t))
+        state, step = env.step(state, action, jax.random.fold_in(step_key, t))
+        observation = step.observation
+        said.append({name: float(value) for name, value in step.info.items()})
+    figures = {name: float(values[1]) for name, values in played.figures.items()}
+    assert figures["distance"] == pytest.approx(np.mean([s["distance"] for s in said]), rel=1e-4)
+    assert figures["touches"] == pytest.approx(np.mean([s["touches"] for s in said]), abs=1e-4)
+    assert figures["covered"] == pytest.approx(said[-1]["covered"])
+    solved = [t for t, s in enumerate(said) if s["success"]]
+    assert (
+        figures["solved_at"] == pytest.approx(solved[0] + 1)
+        if solved
+        else np.isnan(figures["solved_at"])
+    )
+
+
+def test_a_policy_that_cannot_transfer_is_refused_with_the_reason():
+    env = us.envs.make("spread-goodai")
+    for sharing, why in (
+        ("independent", "every agent has an actor of its own"),
+        ("joint", "it acts on what all agents see"),
+    ):
+        algorithm = us.DDPG(sharing=sharing, hidden=(4,), remembered=400)
+        state = algorithm.init(env.spec, None, jax.random.key(0))
+        with pytest.raises(UserError, match=f"does not \\({why}\\); leave agents out"):
+            us.evaluate(algorithm.policy(state, "mode"), env=env, episodes=1, agents=(6,))

@@ -33,6 +33,8 @@ class Evaluate(console.Verb):
     expert: str = "own"
     """Who scores 1: the name of an expert, the folder of a run, own for the one the env is known
     to have, or none."""
+    floor: Literal["random", "noop"] = "random"
+    """Who scores 0: random actions, or no action."""
     mode: Literal["sample", "mode", "both"] = "sample"
     """Policies draw their actions, take the most likely one, or are measured both ways."""
     episodes: int = 100
@@ -69,6 +71,7 @@ class Evaluate(console.Verb):
             episodes=self.episodes,
             agents=self.agents or None,
             mode=self.mode,
+            floor=self.floor,
             seed=self.seed,
             options=Options(windows=self.windows),
         )

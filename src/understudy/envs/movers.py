@@ -6,9 +6,13 @@ that it does not observe itself.
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from understudy.envs.scripted import Scripted
 from understudy.envs.steering import Steering
@@ -18,6 +22,30 @@ LEAD = 0.2
 """Seconds by which prey is seen ahead, by its hunters and by itself."""
 HOME = 0.5
 """Prey is drawn back to the middle beyond this along an axis."""
+
+
+MANY = 32
+"""From so many agents or landmarks on, they are assigned on the host: 80 in 1.4 instead of 9 ms."""
+
+
+def assigned(
+    costs: Float[Array, "agents places"],
+) -> tuple[Int[Array, " pairs"], Int[Array, " pairs"]]:
+    """Agents and the places they are assigned to, of the least total cost."""
+    costs = jnp.nan_to_num(costs)  # what is not finite would keep the search going for ever
+    if max(costs.shape) < MANY:
+        return optax.assignment.hungarian_algorithm(costs)
+
+    def solve(many: Any) -> tuple[np.ndarray, np.ndarray]:
+        from scipy.optimize import linear_sum_assignment  # takes a while to import
+
+        flat = np.asarray(many).reshape(-1, *costs.shape)
+        pairs = np.array([linear_sum_assignment(one) for one in flat], np.int32)
+        shape = (*np.shape(many)[:-2], min(costs.shape))
+        return pairs[:, 0].reshape(shape), pairs[:, 1].reshape(shape)
+
+    pair = jax.ShapeDtypeStruct((min(costs.shape),), jnp.int32)
+    return jax.pure_callback(solve, (pair, pair), costs, vmap_method="expand_dims")
 
 
 class Hungarian(Scripted):
@@ -32,8 +60,7 @@ class Hungarian(Scripted):
         count = observation.alive["agents"].shape[0]
         positions, velocities, landmarks = split(jnp.asarray(observation.state), count)
         apart = jnp.linalg.norm(positions[:, None] - landmarks[None], axis=-1)
-        # numbers that are not finite would keep the search going for ever
-        agents, chosen = optax.assignment.hungarian_algorithm(jnp.nan_to_num(apart))
+        agents, chosen = assigned(apart)
         goals = positions.at[agents].set(landmarks[chosen])
         return {"agents": self.steering.to(goals, positions, velocities)}, memory
 

@@ -96,6 +96,8 @@ class Spread:
     ends_when_covered: bool = False
     """The episode terminates when all landmarks are covered."""
 
+    figures: ClassVar[dict[str, str]] = {"distance": "mean", "covered": "last", "touches": "mean"}
+    """Of `info`, what evaluations report: its mean over the steps of an episode, or the last."""
     lanes: ClassVar[bool] = True
     """Arrays may carry an axis of envs after all others; see `rollout.advance`."""
     rate: ClassVar[float] = 1 / particles.DT

@@ -22,6 +22,7 @@ from understudy.experiment.contenders import Contender, contenders, references
 from understudy.experiment.policies import evaluate_policies
 from understudy.experiment.protocols import Protocol
 from understudy.experiment.run import Run
+from understudy.experiment.scores import Floor
 from understudy.experiment.tables import Evaluation
 from understudy.types import Mode, UserError, require
 
@@ -41,6 +42,7 @@ def evaluate(
     episodes: int = 100,
     agents: Sequence[int] | None = None,
     mode: Mode | Literal["both"] = "sample",
+    floor: Floor = "random",
     seed: int = 0,
     options: Options | None = None,
 ) -> Evaluation:
@@ -61,6 +63,7 @@ def evaluate(
         agents: numbers of agents to run a policy with; None: the env's own.
         mode: how policies of runs act: as trained (``"sample"``), most likely action (``"mode"``),
             or ``"both"``, a row each.
+        floor: of policies, who scores 0: ``"random"`` actions, or ``"noop"``, no action.
         seed: of the samples, of windows drawn and of the bootstrap; never a training key.
         options: what is rarely changed.
 
@@ -83,7 +86,7 @@ def evaluate(
     if env is not None:
         models = players(items, mode)
         found = evaluate_policies(
-            models, env, expert=expert, episodes=episodes, agents=agents, seed=seed
+            models, env, expert=expert, episodes=episodes, agents=agents, floor=floor, seed=seed
         )
     else:
         models = contenders(items)

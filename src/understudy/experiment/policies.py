@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from understudy.envs.chance import Random
+from understudy.envs.chance import Noop, Random
 from understudy.experiment import games
 from understudy.experiment.contenders import Contender
 from understudy.experiment.returns import Played, play
-from understudy.experiment.scores import EXPERT, RANDOM, Games, Table
+from understudy.experiment.scores import EXPERT, NOOP, RANDOM, Floor, Games, Table
 from understudy.experiment.tables import Evaluation
 from understudy.types import Spec, require
 
@@ -26,6 +26,7 @@ def evaluate_policies(
     expert: Any,
     episodes: int,
     agents: Sequence[int] | None,
+    floor: Floor,
     seed: int,
 ) -> Evaluation:
     """Play episodes with every seed of every model, with an expert, and with a random policy.
@@ -39,6 +40,7 @@ def evaluate_policies(
         expert: what `games.expert_of` takes.
         episodes: of each policy.
         agents: numbers of agents to play with; None: the env's own.
+        floor: who scores 0.
         seed: of the initial states and of the bootstrap.
 
     Raises:
@@ -49,7 +51,7 @@ def evaluate_policies(
     everybody, played = list(models), {}
     for count in agents or (None,):
         game = env if count is None else games.resized(env, count)
-        everybody = [*models, *_references(game, chosen)]
+        everybody = [*models, *_references(game, chosen, floor)]
         for model in everybody if count is not None else ():
             _check_transfer(model)
         played["agents" if count is None else f"{count} agents"] = {
@@ -60,7 +62,7 @@ def evaluate_policies(
             for model in everybody
         }
     headline = _headline(env.spec, list(played.values()))
-    table = Table(games.name_of(env), env.spec.names, headline, seed)
+    table = Table(games.name_of(env), env.spec.names, headline, seed, floor)
     rows = [
         row for task, own in played.items() for m in everybody for row in table.rows(m, task, own)
     ]
@@ -72,6 +74,7 @@ def evaluate_policies(
         "initial_states": seed,
         "agents": list(agents or ()),
         "expert": None if chosen is None else chosen.name,
+        "floor": floor,
         "headline": headline or "all agents",
         "modes": sorted({m.mode for m in models if m.mode is not None}),
     }
@@ -79,20 +82,23 @@ def evaluate_policies(
     return Evaluation(rows, setting, _notes(models, chosen, table, played), returns)
 
 
-def _references(game: Any, chosen: games.Expert | None) -> list[Contender]:
-    """The expert, where there is one, and the random policy."""
-    random = Contender(RANDOM, {0: Random(game.spec)}, reference=True)
+def _references(game: Any, chosen: games.Expert | None, floor: Floor) -> list[Contender]:
+    """The expert, where there is one, and policies that do not look."""
+    blind = [Contender(RANDOM, {0: Random(game.spec)}, reference=True)]
+    if floor == NOOP:
+        blind.append(Contender(NOOP, {0: Noop(game.spec)}, reference=True))
     if chosen is None:
-        return [random]
-    return [Contender(EXPERT, {0: chosen.make(game)}, reference=True), random]
+        return blind
+    return [Contender(EXPERT, {0: chosen.make(game)}, reference=True), *blind]
 
 
 def _check_transfer(model: Contender) -> None:
     for policy in model.made.values():
+        why = getattr(getattr(policy, "network", None), "bound_by", None)
         require(
             bool(getattr(policy, "transfers", False)),
-            f"expected a policy that runs on other numbers of agents, {model.name} does not; "
-            "leave agents out",
+            f"expected a policy that runs on other numbers of agents, {model.name} does not"
+            f"{f' ({why})' if why else ''}; leave agents out",
         )
 
 
@@ -121,8 +127,8 @@ def _notes(
         if chosen is not None and table.scale(own) is None:
             where = table.env if task == "agents" else f"{table.env} with {task}"
             notes.append(
-                f"The expert earns no more than the random policy in {where}, so there is no "
-                "score between them."
+                f"The expert earns no more than the policy that scores 0 in {where}, so there is "
+                "no score between them."
             )
     if table.headline is not None:
         notes.append(

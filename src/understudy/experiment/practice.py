@@ -110,28 +110,28 @@ def _play(
     def one(state: Any, key: Any) -> dict[str, Any]:
         found = {}
         for mode, ending in ENDINGS.items():
-            totals, present, _, success = returns.episodes_of(
+            played = returns.episodes_of(
                 algorithm.policy(state, mode),
                 env,
                 jax.random.fold_in(key, step),
                 numbers,
                 horizon=env.spec.horizon,
             )
-            found[f"evaluation/return{ending}"] = _team(totals, present, env.spec.names)
+            found[f"evaluation/return{ending}"] = _team(played, env.spec.names)
             if len(env.spec.groups) > 1:
                 for name in env.spec.names:
-                    own = _team(totals, present, (name,))
+                    own = _team(played, (name,))
                     found[f"evaluation/return{ending}/{name}"] = own
-            if success is not None:
-                found[f"evaluation/success{ending}"] = success.astype(jnp.float32).mean()
+            if played.success is not None:
+                found[f"evaluation/success{ending}"] = played.success.astype(jnp.float32).mean()
         return found
 
     return each_seed(one, states, keys)
 
 
-def _team(totals: Any, present: Any, names: tuple[str, ...]) -> Float[Array, ""]:
+def _team(played: returns.Played, names: tuple[str, ...]) -> Float[Array, ""]:
     """Mean over episodes of the mean return of the agents that were there."""
-    earned = jnp.concatenate([totals[name] for name in names], 1)
-    there = jnp.concatenate([present[name] for name in names], 1)
+    earned = jnp.concatenate([played.returns[name] for name in names], 1)
+    there = jnp.concatenate([played.present[name] for name in names], 1)
     count = jnp.maximum(there.sum(1), 1).astype(earned.dtype)
     return (jnp.where(there, earned, 0.0).sum(1) / count).mean()

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from understudy.envs import rollout
+from understudy.envs.wrappers import bare
 from understudy.experiment.loops import Parts
-from understudy.types import Env, HostEnv, Policy, Step, UserError, require
+from understudy.types import Env, HostEnv, Policy, Step, UserError, record, require
+
+MOST_PAIRS = 2**22
+"""Pairs of agents, over all episodes, that are looked at in one step: it bounds memory."""
 
 Returns = dict[str, Float[np.ndarray, "episodes agents"]]
 """Sum of rewards per episode and agent, by group."""
 
 
-@dataclasses.dataclass(frozen=True)
+@record
 class Played:
     """Whole episodes of one policy."""
 
-    returns: Returns
-    present: dict[str, Bool[np.ndarray, "episodes agents"]]
-    """Agents that were alive at any time; the others are padding and count in no mean."""
-    lengths: Int[np.ndarray, " episodes"]
-    """Steps until the end, or the horizon."""
-    success: Bool[np.ndarray, " episodes"] | None
-    """Any step counted as solved or won; None for a game without such a notion."""
+    returns: Any
+    """`Returns`."""
+    present: Any
+    """``{group: [episodes, agents]}``: agents that were alive at any time; the others are padding
+    and count in no mean."""
+    lengths: Any
+    """``[episodes]``: steps until the end, or the horizon."""
+    success: Any
+    """``[episodes]``: any step counted as solved or won; None for a game without such a notion."""
+    figures: Any
+    """``{name: [episodes]}``: what else the game says of an episode, by the names of its
+    ``figures``, and ``solved_at``: steps until it was first solved, NaN where it never was."""
 
     def team(self, group: str | None = None) -> Float[np.ndarray, " episodes"]:
         """Return per episode, averaged over the agents of one group, or over all agents."""
@@ -71,16 +79,21 @@ def play(
         raise UserError("expected a horizon for an env that has none; give horizon=")
     if isinstance(env, HostEnv):
         return _host(policy, env, episodes, seed, horizon)
-    env_parts = Parts.of(env)
-    numbers = jnp.arange(episodes, dtype=jnp.int32)
-    totals, present, length, success = _compiled(
-        Parts.of(policy).arrays, env_parts.arrays, jax.random.key(seed), numbers,
-        rest=(Parts.of(policy).rest, env_parts.rest), horizon=horizon,
-    )  # fmt: skip
-    return Played(
-        _arrays(totals), _arrays(present), np.asarray(length),
-        None if success is None else np.asarray(success),
-    )  # fmt: skip
+    env_parts, player = Parts.of(env), Parts.of(policy)
+    piece = max(1, MOST_PAIRS // sum(group.agents for group in env.spec.groups) ** 2)
+    parts = [
+        _compiled(
+            player.arrays, env_parts.arrays, jax.random.key(seed),
+            jnp.arange(first, min(first + piece, episodes), dtype=jnp.int32),
+            rest=(player.rest, env_parts.rest), horizon=horizon,
+        )
+        for first in range(0, episodes, piece)
+    ]  # fmt: skip
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Played]) -> Played:
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def known_success(step: Step) -> Any:
@@ -88,27 +101,19 @@ def known_success(step: Step) -> Any:
     return step.info.get("success") if isinstance(step.info, Mapping) else None
 
 
-def _arrays(by_group: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {name: np.asarray(array) for name, array in by_group.items()}
-
-
 @functools.partial(jax.jit, static_argnames=("rest", "horizon"))
 def _compiled(
     policy: Any, env: Any, key: Any, numbers: Any, *, rest: tuple[Any, Any], horizon: int
-) -> Any:
+) -> Played:
     player, game = Parts(policy, rest[0]).whole(), Parts(env, rest[1]).whole()
     return episodes_of(player, game, key, numbers, horizon=horizon)
 
 
-def episodes_of(player: Any, game: Any, key: Any, numbers: Any, *, horizon: int) -> Any:
-    """Play the episodes of these numbers in a JAX env, within a compiled program.
+def episodes_of(player: Any, game: Any, key: Any, numbers: Any, *, horizon: int) -> Played:
+    """Play the episodes of these numbers in a JAX env, within a compiled program."""
+    reported = getattr(bare(game), "figures", {})
 
-    Returns:
-        Sums of rewards and presence, ``{group: [episodes, agents]}``; lengths and success,
-        ``[episodes]``, the latter None where the game has no such notion.
-    """
-
-    def episode(number: Any) -> Any:
+    def episode(number: Any) -> Played:
         reset_key, act_key, step_key = jax.random.split(jax.random.fold_in(key, number), 3)
         state, observation = game.reset(reset_key)
         memory = player.memory(rollout.agents_of(observation))
@@ -127,13 +132,26 @@ def episodes_of(player: Any, game: Any, key: Any, numbers: Any, *, horizon: int)
             won = known_success(step)
             won = None if won is None else won & ~over
             after = over | step.terminated | step.truncated
-            return (state, step.observation, memory, totals, present, after), (~over, won)
+            said = {name: step.info[name] for name in reported}
+            return (state, step.observation, memory, totals, present, after), (~over, won, said)
 
         over = jnp.asarray(False)
         start = (state, observation, memory, totals, dict(observation.alive), over)
-        end, (played, won) = jax.lax.scan(row, start, jnp.arange(horizon, dtype=jnp.int32))
-        success = None if won is None else jnp.any(won)
-        return end[3], end[4], jnp.sum(played, dtype=jnp.int32), success
+        steps = jnp.arange(horizon, dtype=jnp.int32)
+        end, (played, won, said) = jax.lax.scan(row, start, steps)
+        length = jnp.sum(played, dtype=jnp.int32)
+        rows = jnp.arange(1.0, horizon + 1.0)
+        figures = {
+            name: values[length - 1]
+            if reported[name] == "last"
+            else jnp.where(played, values, 0.0).sum() / rows[length - 1]
+            for name, values in said.items()
+        }
+        success = None
+        if won is not None:
+            success = won.any()
+            figures["solved_at"] = jnp.where(success, rows[jnp.argmax(won)], jnp.nan)
+        return Played(end[3], end[4], length, success, figures)
 
     return jax.vmap(episode)(numbers)
 
@@ -145,16 +163,13 @@ def _host(policy: Policy, env: HostEnv, episodes: int, seed: int, horizon: int) 
         _host_games(act, policy, env, range(first, first + env.envs), seed, horizon)
         for first in range(0, episodes, env.envs)
     ]
-    totals, present, lengths, success = jax.tree.map(
-        lambda *leaves: np.concatenate(leaves)[:episodes], *parts
-    )
-    return Played(totals, present, lengths, success)
+    return jax.tree.map(lambda leaf: leaf[:episodes], _joined(parts))
 
 
 def _host_games(
     act: Any, policy: Policy, env: HostEnv, numbers: range, seed: int, horizon: int
-) -> tuple[Any, ...]:
-    """Play one episode in every game: returns, presence, lengths and success."""
+) -> Played:
+    """Play one episode in every game."""
     entropy = [np.random.SeedSequence([seed, n]) for n in numbers]
     seeds = np.array([int(e.generate_state(1)[0]) for e in entropy])
     observation = env.reset(seeds)
@@ -163,7 +178,7 @@ def _host_games(
     totals = {name: np.zeros(a.shape, np.float32) for name, a in observation.alive.items()}
     present = {name: np.array(a) for name, a in observation.alive.items()}
     over, lengths = np.zeros(env.envs, bool), np.zeros(env.envs, np.int32)
-    success = None
+    success, solved_at = None, np.full(env.envs, np.nan, np.float32)
     for t in range(horizon):
         row_keys = jax.vmap(lambda k, t=t: jax.random.fold_in(k, t))(keys)
         action, memory = act(observation, memory, row_keys)
@@ -174,6 +189,7 @@ def _host_games(
         won = known_success(step)
         if won is not None:
             won = np.asarray(won) & ~over
+            solved_at[won & np.isnan(solved_at)] = t + 1
             success = won if success is None else success | won
         lengths += ~over
         ended = np.asarray(step.terminated | step.truncated)
@@ -181,4 +197,5 @@ def _host_games(
         if over.all():
             break
         observation = env.reset(seeds, ended) if ended.any() else step.observation
-    return totals, present, lengths, success
+    figures = {} if success is None else {"solved_at": solved_at}
+    return Played(totals, present, lengths, success, figures)

@@ -1,16 +1,16 @@
 """From episodes to rows: what each seed earned, what all seeds did together, and over all tasks.
 
-The score of a seed is ``(R - R_random) / (R_expert - R_random)``, R its mean return. Over seeds it
+The score of a seed is ``(R - R_floor) / (R_expert - R_floor)``, R its mean return. Over seeds it
 is summed up by the mean and the interquartile mean with a stratified bootstrap (Agarwal et al.
 2021, arXiv 2108.13264). A seed that diverged is not left out: it counts like the worse of the
-random policy and the worst seed of its model.
+policy that scores 0 and the worst seed of its model.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from understudy.functional.statistics import (
     stratified_bootstrap,
 )
 
-RANDOM, EXPERT = "random", "expert"
-"""Names of the references: they score 0 and 1."""
+RANDOM, NOOP, EXPERT = "random", "noop", "expert"
+"""Names of the references: one of the first two scores 0, the last 1."""
+Floor = Literal["random", "noop"]
+"""Who scores 0: whoever acts at random, or whoever does nothing."""
 ALL = "all"
 """Name of the rows over all tasks."""
 COUNTED = ("mean_return", "success_rate", "normalised")
@@ -45,6 +47,7 @@ class Table:
     """The group whose return is the headline; None: all agents, who share one reward."""
     seed: int
     """Of the bootstrap."""
+    floor: Floor = RANDOM
 
     def rows(self, model: Contender, task: str, games: Games) -> list[dict[str, Any]]:
         """A row per seed of one model in one task, and one of all seeds if there are several."""
@@ -64,7 +67,7 @@ class Table:
             }
             for number, played in games[model.name].items()
         ]
-        floor = self._figures(games[RANDOM][0], games) if model.failed else {}
+        floor = self._figures(games[self.floor][0], games) if model.failed else {}
         failed = [
             {**shared, "seed": number, "episodes": 0, "failed": True, **_worst(own, floor)}
             for number in model.failed
@@ -81,6 +84,9 @@ class Table:
         if played.success is not None:
             each["success_rate"] = played.success.astype(np.float64)
         each["length"] = played.lengths.astype(np.float64)
+        for name, values in played.figures.items():
+            known = values[np.isfinite(values)].astype(np.float64)
+            each |= {f"game/{name}": known} if len(known) else {}
         found = {name: mean_interval(values, seed=self.seed) for name, values in each.items()}
         scale = self.scale(games)
         if scale is not None:
@@ -90,10 +96,10 @@ class Table:
         return {**row, "episodes": len(earned), "intervals": ends}
 
     def scale(self, games: Games) -> tuple[np.ndarray, np.ndarray] | None:
-        """Returns of the random policy and of the expert; None unless the expert earns more."""
+        """Returns of who scores 0 and of the expert; None unless the expert earns more."""
         if EXPERT not in games:
             return None
-        low, high = (games[name][0].team(self.headline) for name in (RANDOM, EXPERT))
+        low, high = (games[name][0].team(self.headline) for name in (self.floor, EXPERT))
         return (low, high) if high.mean() > low.mean() else None
 
     def _together(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -101,7 +107,7 @@ class Table:
         row: dict[str, Any] = {"seed": "mean", "seeds": len(rows), "intervals": {}}
         row["episodes"] = sum(r["episodes"] for r in rows)
         row["failed"] = [r["seed"] for r in rows if r.get("failed")]
-        for name in rows[0]:
+        for name in dict.fromkeys(name for row in rows for name in row):
             values = [r[name] for r in rows if isinstance(r.get(name), float)]
             if not values:
                 continue

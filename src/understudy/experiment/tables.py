@@ -209,12 +209,17 @@ def improvement_cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], lis
 def present(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Those of `columns` that occur; the return of each group follows that of the headline."""
+    """Those of `columns` that occur; the return of each group follows that of the headline.
+
+    What a game says of itself comes before the number of episodes.
+    """
     found = [c for c in columns if any(row.get(c[0]) is not None for row in rows)]
     if columns is not RETURNS:
         return found
     groups = dict.fromkeys(key for row in rows for key in row if key.startswith("return/"))
     found[1:1] = [(key, key.replace("return/", "return of ")) for key in groups]
+    said = dict.fromkeys(key for row in rows for key in row if key.startswith("game/"))
+    found[-1:-1] = [(key, key.replace("game/", "").replace("_", " ")) for key in said]
     scored = any(key == "normalised_iqm" for key, _ in found)
     return [c for c in found if not (scored and c[0] == "interquartile_mean")]
 
@@ -248,7 +253,7 @@ def caption(setting: Mapping[str, Any], section: str) -> str:
             "first frame never counted"
         )
     scale = "" if setting.get("expert") is None else (
-        f"; score: random is 0, the expert ({setting['expert']}) 1"
+        f"; score: {setting.get('floor', 'random')} is 0, the expert ({setting['expert']}) 1"
     )  # fmt: skip
     return (
         f"Returns in {setting.get('env')}, {setting.get('headline', 'all agents')}, "

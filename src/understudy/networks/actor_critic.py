@@ -132,7 +132,16 @@ class ActorsAndCritics(eqx.Module):
     @property
     def transfers(self) -> bool:
         """Runs on other numbers of agents."""
-        return self.decentralised and all(actor.shared for actor in self.actors.values())
+        return self.bound_by is None
+
+    @property
+    def bound_by(self) -> str | None:
+        """What binds it to its number of agents."""
+        if not self.decentralised:
+            return "it acts on what all agents see, or on what others do"
+        if not all(actor.shared for actor in self.actors.values()):
+            return "every agent has an actor of its own"
+        return None
 
     def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
         """Of actors; while exploring also of critics, which then follow the same rows."""

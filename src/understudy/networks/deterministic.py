@@ -133,7 +133,15 @@ class ActorsAndQs(eqx.Module):
     @property
     def transfers(self) -> bool:
         """Runs on other numbers of agents."""
-        return self.sharing == "shared"
+        return self.bound_by is None
+
+    @property
+    def bound_by(self) -> str | None:
+        """What binds it to its number of agents."""
+        return {
+            "independent": "every agent has an actor of its own",
+            "joint": "it acts on what all agents see",
+        }.get(self.sharing)
 
     def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
         """Noise so far, while exploring."""

@@ -78,6 +78,11 @@ class Network(Protocol):
         ...
 
     @property
+    def bound_by(self) -> str | None:
+        """What binds it to its number of agents; None if nothing does."""
+        ...
+
+    @property
     def spec(self) -> Spec:
         """Groups."""
         ...

@@ -153,7 +153,14 @@ class TransformerTeam(eqx.Module):
     @property
     def transfers(self) -> bool:
         """Runs on other numbers of agents."""
-        return self.decentralised or self.identity.shape[0] == 0
+        return self.bound_by is None
+
+    @property
+    def bound_by(self) -> str | None:
+        """What binds it to its number of agents."""
+        if self.decentralised or self.identity.shape[0] == 0:
+            return None
+        return "every agent has an identity that was learned"
 
     def memory(self, agents: Mapping[str, int], mode: Mode) -> Memory:
         """None is kept."""
