@@ -61,6 +61,16 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(words) or 'none'}"
 
 
+def take(argv: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    """Take ``flag VALUE`` or ``flag=VALUE`` out of `argv`: the value, or None, and the rest."""
+    for i, word in enumerate(argv):
+        head, equals, value = word.partition("=")
+        if head == flag:
+            end = i + 1 if equals else i + 2
+            return value if equals else "".join(argv[i + 1 : end]), [*argv[:i], *argv[end:]]
+    return None, list(argv)
+
+
 def read(command: type[T], argv: Sequence[str], *, prog: str, description: str | None = None) -> T:
     """Build `command`, a dataclass, from arguments; ``--help`` prints and exits 0.
 

@@ -45,6 +45,9 @@ class Evaluate(console.Verb):
     """Of the evaluation, apart from those of training."""
     report: bool = True
     """Write RUN/report.html as well."""
+    write_goodai: Path | None = None
+    """Folder for the files of badger-2019, RUN-SEED.rewards and RUN-SEED.bench, of as many games
+    of spread more."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
@@ -60,6 +63,8 @@ class Evaluate(console.Verb):
         run = Run(self.run)
         plays = self.env is not None or (self.demos is None and games.plays(run))
         env = None if self.env is None else make(self.env)
+        if self.write_goodai is not None:
+            self._check_files(run, env)
         demos = self.demos or (None if plays else _held_out(run))
         evaluation = evaluate(
             run,
@@ -78,10 +83,34 @@ class Evaluate(console.Verb):
         if self.report:
             written = report(run, evaluation=evaluation, demonstrations=demos, env=env)
             console.say(f"the report is in {written}")
+        if self.write_goodai is not None:
+            self._write_files(run, env)
         if self.json:
             console.show_json(evaluation.json())
         else:
             console.show(str(evaluation))
+
+    def _check_files(self, run: Any, env: Any) -> None:
+        """See that files of badger-2019 can be written, before anything is measured."""
+        from understudy.experiment import goodai_games
+
+        if self.demos is not None or self.agents or self.mode == "both":
+            raise console.UsageError(
+                "expected --write-goodai without --demos, --agents or --mode both; give "
+                "--env spread-goodai:agents=N for another number of agents"
+            )
+        goodai_games.spread_of(run, env)
+        goodai_games.files_of(run, self.write_goodai or "")
+
+    def _write_files(self, run: Any, env: Any) -> None:
+        """Play once more and write the files."""
+        from understudy.experiment import goodai_games
+
+        written = goodai_games.play(
+            run, self.write_goodai or "", env=env, episodes=self.episodes, seed=self.seed,
+            mode="mode" if self.mode == "mode" else "sample",
+        )  # fmt: skip
+        console.say(f"wrote {', '.join(map(str, written))}")
 
 
 def _held_out(run: Any) -> Path:

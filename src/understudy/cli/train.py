@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from understudy.cli import console
+from understudy.cli import compat, console
 
 STEPS = 5_000
 """Updates, where neither the command nor the algorithm says how many."""
@@ -55,7 +55,14 @@ class Train(console.Verb):
         if name not in ALGORITHMS:
             hint = console.nearest(name, ALGORITHMS)
             raise console.UsageError(f"expected an algorithm, found {name!r}{hint}")
-        return _read_algorithm(ALGORITHMS[name], rest, prog=f"{prog} {name}")
+        mode, rest = console.take(rest, "--compat")
+        if mode is not None:
+            return New.of(*compat.read(name, mode, rest, prog=f"{prog} {name}"))
+        modes = compat.modes(name).items()
+        also = "".join(
+            f"\n\n--compat {mode} reads the flags of {program}." for mode, program in modes
+        )
+        return _read_algorithm(ALGORITHMS[name], rest, prog=f"{prog} {name}", also=also)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +105,16 @@ class New:
     algorithm: Any
     job: Job
     options: Any
+    remarks: tuple[str, ...] = ()
+    """Sentences to say first."""
+
+    @classmethod
+    def of(cls, asked: compat.Training, options: Any) -> New:
+        """The training that flags of a published program ask for."""
+        job = Job(
+            out=asked.out, env=asked.env, steps=asked.steps, seeds=asked.seeds, seed=asked.seed
+        )
+        return cls(asked.algorithm, job, options, asked.remarks)
 
     def __call__(self) -> int:
         """Train every seed, then say where things are."""
@@ -105,8 +122,8 @@ class New:
         from understudy.experiment.train import concerns, train
 
         job = self.job
-        for concern in concerns(self.algorithm):
-            console.say(concern)
+        for sentence in (*self.remarks, *concerns(self.algorithm)):
+            console.say(sentence)
         demos, validation = (None, None) if job.demos is None else parts(job.demos)
         own = getattr(self.algorithm, "steps", None)
         with console.progress(job.out) as progress:
@@ -142,8 +159,15 @@ def finish(run: Any) -> int:
     return 3 if run.diverged else 0
 
 
-def _read_algorithm(place: str, argv: list[str], *, prog: str) -> New:
-    """Read the flags of the algorithm at `place`; those that differ go to its preset."""
+def _read_algorithm(place: str, argv: list[str], *, prog: str, also: str = "") -> New:
+    """Read the flags of the algorithm at `place`; those that differ go to its preset.
+
+    Args:
+        place: ``"module:preset"``.
+        argv: the flags.
+        prog: the command so far.
+        also: said in ``--help``.
+    """
     from understudy.algorithms.stages import Stages
     from understudy.experiment.plan import TrainOptions
 
@@ -151,7 +175,7 @@ def _read_algorithm(place: str, argv: list[str], *, prog: str) -> New:
     preset = getattr(import_module(module), name)
     made = preset()
     template = made.stages[-1][0] if isinstance(made, Stages) else made
-    about = (inspect.getdoc(preset) or name).splitlines()[0]
+    about = (inspect.getdoc(preset) or name).splitlines()[0] + also
     changed: dict[str, Any] = {}
     if hasattr(template, "rule"):
         rule, argv, rules = _choose_rule(argv)
@@ -185,19 +209,13 @@ def _choose_rule(argv: list[str]) -> tuple[Any, list[str], str]:
     from understudy.data.labels import LABELS
 
     rules = f"{', '.join(LABELS)}, or none to keep the labels of the demonstrations"
-    for i, word in enumerate(argv):
-        head, equals, name = word.partition("=")
-        if head != "--rule":
-            continue
-        left = argv[:i] + argv[i + 1 :] if equals else argv[:i] + argv[i + 2 :]
-        name = name if equals else "".join(argv[i + 1 : i + 2])
-        if name not in LABELS and name != "none":
-            hint = console.nearest(name, [*LABELS, "none"])
-            raise console.UsageError(
-                f"expected --rule with the name of a rule, found {name!r}{hint}"
-            )
-        return None if name == "none" else LABELS[name](), left, rules
-    return _UNSAID, argv, rules
+    name, left = console.take(argv, "--rule")
+    if name is None:
+        return _UNSAID, argv, rules
+    if name not in LABELS and name != "none":
+        hint = console.nearest(name, [*LABELS, "none"])
+        raise console.UsageError(f"expected --rule with the name of a rule, found {name!r}{hint}")
+    return None if name == "none" else LABELS[name](), left, rules
 
 
 def _arguments(preset: Any, template: Any) -> Any:

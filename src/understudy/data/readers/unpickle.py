@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -115,13 +115,25 @@ _DAMAGE = (
 
 
 class _Unpickler(pickle._Unpickler):  # the Python one: the C one sizes its memo by the file's word
+    allowed = _ALLOWED
+    expected, instead = "arrays and plain containers", "save the arrays as .npz"
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
+        if (module, name) not in self.allowed:
             raise UserError(
-                f"expected arrays and plain containers, found a pickle that wants {module}.{name}, "
-                "which is never run; save the arrays as .npz"
+                f"expected {self.expected}, found a pickle that wants {module}.{name}, "
+                f"which is never run; {self.instead}"
             )
-        return _ALLOWED[module, name]
+        return self.allowed[module, name]
+
+
+class _Numbers(_Unpickler):
+    allowed: ClassVar[dict[tuple[str, str], Any]] = {
+        place: stand_in
+        for place, stand_in in _ALLOWED.items()
+        if stand_in in (_Dtype, _Scalar, _encode)
+    }
+    instead = "use a file that the program itself wrote"
 
 
 def load(data: bytes, name: str) -> Any:
@@ -132,6 +144,62 @@ def load(data: bytes, name: str) -> Any:
     """
     with files.reading(name, "a pickle of arrays", _DAMAGE):
         return _Unpickler(io.BytesIO(data), encoding="latin1").load()
+
+
+class _Lines(io.BytesIO):
+    """Refuses half a line, which would be taken for a shorter name or number."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n"):
+            raise EOFError("the file ends within a line")
+        return line
+
+
+class Torn(Exception):
+    """The last of several pickles ends before it is whole."""
+
+
+def records(data: bytes, name: str) -> Iterator[Any]:
+    """Read pickles that were appended to one file: lists, tuples and numbers, each by itself.
+
+    Numbers of numpy come as objects that `numbers` reads.
+
+    Raises:
+        UserError: for a pickle that is damaged or names anything else.
+        Torn: after the whole ones, when the file ends within one.
+    """
+    stream = _Lines(data)
+    while (first := stream.tell()) < len(data):
+        try:
+            with files.reading(name, f"a pickle of numbers at byte {first}", _DAMAGE):
+                reader = _Numbers(stream, encoding="latin1")
+                reader.expected = f"lists of numbers in {name}"
+                record = reader.load()
+        except UserError as error:
+            if error.__cause__ is not None and stream.tell() >= len(data):
+                raise Torn(f"at byte {first} of {len(data)}") from error
+            raise
+        yield record
+
+
+def numbers(values: Any, name: str) -> np.ndarray:
+    """A row of a record.
+
+    Raises:
+        UserError: for anything that is no number.
+    """
+    found = np.empty(len(values))
+    with files.reading(name, "numbers", _DAMAGE):
+        for i, value in enumerate(values):
+            built = value.build() if isinstance(value, _Scalar) else value
+            array = isinstance(built, np.ndarray) and built.dtype.kind in "iuf"
+            require(
+                array or type(built) in (int, float),
+                f"expected numbers in {name}, found a {type(value).__name__.lstrip('_').lower()}",
+            )
+            found[i] = float(built)
+    return found
 
 
 def arrays(path: Path) -> Mapping[str, np.ndarray]:
