@@ -85,6 +85,24 @@ class ActionSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Entities:
+    """Columns of an observation that show things of one kind, each in as many columns."""
+
+    name: str
+    first: int
+    """Number of the first column."""
+    count: int
+    """How many things are shown; one whose columns are all 0 is not there."""
+    size: int
+    """Columns of each."""
+
+    @property
+    def columns(self) -> slice:
+        """All of theirs."""
+        return slice(self.first, self.first + self.count * self.size)
+
+
+@dataclasses.dataclass(frozen=True)
 class Group:
     """Agents with the same observation and action spec, stacked on one ``agents`` axis."""
 
@@ -101,6 +119,9 @@ class Group:
     `tree.with_seen`; a seen group has a fixed number of agents."""
     features: tuple[str, ...] = ()
     """Names of the features, if known: ``("x", "y")``."""
+    sets: tuple[Entities, ...] = ()
+    """Which features show things of one kind, if known, in order of their columns; the others are
+    the agent's own. A network that reads sets runs on other numbers of them."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,7 @@ from understudy.envs import particles
 from understudy.envs.scenes import THING, Scene, discs
 from understudy.types import (
     Actions,
+    Entities,
     Group,
     Observation,
     Spec,
@@ -173,8 +174,13 @@ class Spread:
     @property
     def spec(self) -> Spec:
         """One group, ``"agents"``; the state is all positions, velocities, then landmarks."""
-        size = sum(PARTS[name][0](self) for name in self.observes)
-        group = Group("agents", self.agents, size, particles.ACTIONS[self.action])
+        size, sets = 0, []
+        for name in self.observes:
+            width = PARTS[name][0](self)
+            if name in SETS:
+                sets.append(Entities(name, size, width // SETS[name], SETS[name]))
+            size += width
+        group = Group("agents", self.agents, size, particles.ACTIONS[self.action], sets=tuple(sets))
         return Spec((group,), state=4 * self.agents + 2 * self.targets, horizon=self.horizon)
 
     @property
@@ -341,3 +347,5 @@ PARTS: dict[str, tuple[Any, Any]] = {
     "ids": (_seen, _ids),
 }
 """Part of an observation -> its size, and its values ``[agents, size, *envs]``."""
+SETS = {"landmarks": 2, "others": 2, "moving_others": 4}
+"""Parts that show things of one kind -> columns of each."""

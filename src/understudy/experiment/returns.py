@@ -14,6 +14,7 @@ from jaxtyping import Float
 from understudy.envs import rollout
 from understudy.envs.wrappers import bare
 from understudy.experiment.loops import Parts
+from understudy.networks.policy import NetworkPolicy
 from understudy.types import Env, HostEnv, Policy, Step, UserError, record, require
 
 MOST_PAIRS = 2**22
@@ -74,6 +75,7 @@ def play(
         UserError: when nobody says how long an episode may last.
     """
     require(episodes > 0, f"expected at least one episode, found {episodes}")
+    policy = policy.fitted(env.spec) if isinstance(policy, NetworkPolicy) else policy
     horizon = env.spec.horizon if horizon is None else horizon
     if horizon is None:
         raise UserError("expected a horizon for an env that has none; give horizon=")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from understudy import tree
+from understudy.networks import sets
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.mlp import Activation
 from understudy.networks.players import Player, Players, Sharing, drawn
@@ -46,6 +47,9 @@ class ActorCritic:
     one reads what all agents of its group observe, or everything."""
     activation: Activation = "tanh"
     """Between layers."""
+    sets: int = 0
+    """Width of attention over the sets of things that an agent sees (`Group.sets`), so that it
+    acts on any number of them in any order; 0 reads features as they come."""
     recurrent: int = 0
     """Units of the GRU after the hidden layers; 0 is no memory."""
     normalise: bool = False
@@ -58,6 +62,13 @@ class ActorCritic:
     """The number it is made of, at the beginning."""
     gain: float = 0.01
     """Scale of the last layer of actors at the beginning."""
+
+    def __post_init__(self) -> None:
+        require(
+            not self.sets or self.sharing != "joint",
+            "expected a network of single agents to read sets of things, found sharing='joint'; "
+            "leave sets=0",
+        )
 
     @property
     def title(self) -> str:
@@ -78,11 +89,12 @@ class ActorCritic:
             first, second = jax.random.split(jax.random.fold_in(key, number))
             together = group.agents if self.sharing == "joint" else 1
             seen, outputs = spec.inputs(group.name), action.choices + len(action.low)
-            player = self._player(together * seen, together * outputs)
+            player = self._player(group, together * seen, together * outputs, self.sets)
             actors[group.name] = drawn(
                 player, group.agents, first, sharing=self.sharing, gain=self.gain
             )
-            player = self._player(critic_inputs(spec, group, self.critic, self.sharing), together)
+            inputs = critic_inputs(spec, group, self.critic, self.sharing)
+            player = self._player(group, inputs, together, self.sets if self.critic == "own" else 0)
             critics[group.name] = drawn(
                 player, group.agents, second, sharing=self.sharing, gain=1.0
             )
@@ -91,10 +103,11 @@ class ActorCritic:
             stds[group.name] = jnp.broadcast_to(start, (*lead, len(action.low)))
         return ActorsAndCritics(actors, critics, stds, spec, self.critic, self.squash, self.std)
 
-    def _player(self, inputs: int, outputs: int) -> Player:
+    def _player(self, group: Group, inputs: int, outputs: int, width: int) -> Player:
         return Player(
             inputs, self.hidden, outputs,
             activation=self.activation, recurrent=self.recurrent, normalise=self.normalise,
+            encoder=sets.encoder(group, inputs, width, self.activation),
         )  # fmt: skip
 
 
@@ -112,6 +125,14 @@ class ActorsAndCritics(eqx.Module):
     def acting(self) -> ActorsAndCritics:
         """The actors alone."""
         return dataclasses.replace(self, critics={})
+
+    def fitted(self, spec: Spec) -> ActorsAndCritics:
+        """The actors alone, which read sets as large as `spec` says.
+
+        Raises:
+            UserError: for sets of other kinds.
+        """
+        return dataclasses.replace(self.acting(), actors=sets.fitted(self.actors, spec))
 
     @property
     def recurrent(self) -> bool:

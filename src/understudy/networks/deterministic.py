@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from understudy import tree
+from understudy.networks import sets
 from understudy.networks.actions import action_of
 from understudy.networks.actor_critic import critic_features, critic_inputs, same_number
 from understudy.networks.mlp import Activation
@@ -51,6 +52,9 @@ class ActorQ:
     what everybody did."""
     critics: int = 1
     """Critics side by side; the least of what they say counts (2: twin critics)."""
+    sets: int = 0
+    """Width of attention over the sets of things that an agent sees (`Group.sets`), so that it
+    acts on any number of them in any order; 0 reads features as they come."""
     activation: Activation = "relu"
     """Between layers."""
     normalise: bool = False
@@ -60,6 +64,11 @@ class ActorQ:
 
     def __post_init__(self) -> None:
         require(self.critics > 0, f"expected at least one critic, found {self.critics}")
+        require(
+            not self.sets or (self.sharing != "joint" and self.critic == "own"),
+            "expected a network of single agents to read sets of things, found "
+            f"sharing={self.sharing!r} and critic={self.critic!r}; leave sets=0",
+        )
 
     def init(self, spec: Spec, key: Key[Array, ""]) -> ActorsAndQs:
         """Fresh weights.
@@ -75,7 +84,7 @@ class ActorQ:
             keys = jax.random.split(jax.random.fold_in(key, number), self.critics + 1)
             together, size = group.agents if joint else 1, len(action.low)
             actors[group.name] = drawn(
-                self._player(together * group.observation, self.hidden, together * size),
+                self._player(group, together * group.observation, self.hidden, together * size),
                 group.agents, keys[0], sharing=self.sharing, gain=self.gain,
             )  # fmt: skip
             done = together * size + (everybody if self.critic == "central" else 0)
@@ -83,7 +92,7 @@ class ActorQ:
             hidden = self.hidden if self.critic_hidden is None else self.critic_hidden
             critics[group.name] = tuple(
                 drawn(
-                    self._player(inputs, hidden, 1),
+                    self._player(group, inputs, hidden, 1),
                     group.agents,
                     own,
                     sharing="shared" if joint else self.sharing,
@@ -93,10 +102,11 @@ class ActorQ:
             )
         return ActorsAndQs(actors, critics, None, spec, self.critic, self.sharing)
 
-    def _player(self, inputs: int, hidden: tuple[int, ...], outputs: int) -> Player:
+    def _player(self, group: Group, inputs: int, hidden: tuple[int, ...], outputs: int) -> Player:
         return Player(
             inputs, hidden, outputs,
             activation=self.activation, recurrent=0, normalise=self.normalise,
+            encoder=sets.encoder(group, inputs, self.sets, self.activation),
         )  # fmt: skip
 
 
@@ -124,6 +134,14 @@ class ActorsAndQs(eqx.Module):
     def acting(self) -> ActorsAndQs:
         """The actors alone."""
         return dataclasses.replace(self, critics={})
+
+    def fitted(self, spec: Spec) -> ActorsAndQs:
+        """The actors alone, which read sets as large as `spec` says.
+
+        Raises:
+            UserError: for sets of other kinds.
+        """
+        return dataclasses.replace(self.acting(), actors=sets.fitted(self.actors, spec))
 
     @property
     def decentralised(self) -> bool:

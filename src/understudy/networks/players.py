@@ -24,6 +24,7 @@ from understudy.networks.mlp import (
     stacked,
 )
 from understudy.networks.recurrent import GRULayer, scan_with_resets
+from understudy.networks.sets import SetEncoder
 
 Sharing = Literal["shared", "independent", "joint"]
 """One network that every agent uses by itself, one for each agent, or one that reads and answers
@@ -31,8 +32,12 @@ for all agents at once."""
 
 
 class Player(eqx.Module):
-    """One agent's network: hidden layers, a GRU if it has memory, and a linear head."""
+    """One agent's network: hidden layers, a GRU if it has memory, and a linear head.
 
+    What it sees may be read as sets first.
+    """
+
+    encoder: SetEncoder | None
     layers: tuple[Linear, ...]
     norms: tuple[LayerNorm, ...]
     """Of the input and of each layer's output; none without normalisation."""
@@ -49,8 +54,10 @@ class Player(eqx.Module):
         activation: Activation,
         recurrent: int,
         normalise: bool,
+        encoder: SetEncoder | None = None,
     ):
-        sizes = (inputs, *hidden)
+        self.encoder = encoder
+        sizes = (inputs if encoder is None else encoder.outputs, *hidden)
         self.layers = tuple(Linear(n, m) for n, m in itertools.pairwise(sizes))
         wide = (*sizes, *([recurrent] if recurrent else []))
         self.norms = tuple(LayerNorm(n) for n in wide) if normalise else ()
@@ -60,6 +67,7 @@ class Player(eqx.Module):
 
     def features(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead width"]:
         """Output of the hidden layers."""
+        x = x if self.encoder is None else self.encoder(x)
         x = self._normalise(0, x)
         for number, layer in enumerate(self.layers):
             x = self._normalise(number + 1, ACTIVATIONS[self.activation](layer(x)))

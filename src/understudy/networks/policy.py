@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -132,6 +133,16 @@ class NetworkPolicy(eqx.Module):
         if mode != "explore":
             network = network.acting()
         return cls(network, mode, network.decentralised, network.transfers)
+
+    def fitted(self, spec: Spec) -> NetworkPolicy:
+        """The same policy for a game that shows other numbers of the same things.
+
+        Raises:
+            UserError: where it shows other things.
+        """
+        if self.mode == "explore" or not hasattr(self.network, "fitted"):
+            return self
+        return dataclasses.replace(self, network=self.network.fitted(spec))
 
     def memory(self, agents: Mapping[str, int]) -> Memory:
         """Before the first row."""
