@@ -32,10 +32,38 @@ def hungarian(env: Env, *, noise: float = 0.0) -> Policy:
         UserError: for another game.
     """
     game = _expect(env, Spread, "hungarian")
-    steering = Steering(
+    return _shaken(movers.Hungarian(_steering(game)), env, noise)
+
+
+def nearest(env: Env, *, noise: float = 0.0) -> Policy:
+    """Run to the nearest landmark of any `Spread`, whoever else does.
+
+    Raises:
+        UserError: for another game.
+    """
+    game = _expect(env, Spread, "nearest")
+    return _shaken(movers.Local(_steering(game), 0, 1, decentralised=True), env, noise)
+
+
+def local_rule(env: Env, *, noise: float = 0.0) -> Policy:
+    """Run to the nearest landmark of any `Spread` that no agent nearby is nearer to.
+
+    Of what `Spread.goodai` shows, or of 3 agents and 4 landmarks where a game shows all.
+
+    Raises:
+        UserError: for another game.
+    """
+    game = _expect(env, Spread, "local-rule")
+    agents = 3 if game.near_agents is None else game.near_agents
+    landmarks = 4 if game.near_landmarks is None else game.near_landmarks
+    mover = movers.Local(_steering(game), agents, landmarks, decentralised=True)
+    return _shaken(mover, env, noise)
+
+
+def _steering(game: Spread) -> Steering:
+    return Steering(
         game.spec.groups[0].action, float(game.force), game.velocity_first, game.right_first
     )
-    return _shaken(movers.Hungarian(steering), env, noise)
 
 
 def speaker_listener(env: Env, *, noise: float = 0.0) -> Policy:
@@ -126,6 +154,8 @@ def noop(env: Env) -> Policy:
 EXPERTS: dict[str, Callable[..., Policy]] = {
     "cartpole": cartpole,
     "hungarian": hungarian,
+    "local-rule": local_rule,
+    "nearest": nearest,
     "noop": noop,
     "push": push,
     "random": random,

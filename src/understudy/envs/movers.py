@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from understudy.envs.scripted import Scripted
-from understudy.envs.steering import Steering
+from understudy.envs.steering import PD, Steering
 from understudy.types import Actions, Memory, Observation
 
 LEAD = 0.2
@@ -51,7 +52,7 @@ def assigned(
 class Hungarian(Scripted):
     """Sends each agent to the landmark of the assignment with the least total distance."""
 
-    steering: Steering
+    steering: Steering | PD
 
     def act(
         self, observation: Observation, memory: Memory, key: Key[Array, ""]
@@ -63,6 +64,36 @@ class Hungarian(Scripted):
         agents, chosen = assigned(apart)
         goals = positions.at[agents].set(landmarks[chosen])
         return {"agents": self.steering.to(goals, positions, velocities)}, memory
+
+
+class Local(Scripted):
+    """Goes to the nearest landmark that no agent near it is nearer to; if there is none, to the
+    nearest of all.
+
+    It looks at the nearest `agents` and `landmarks`, as an agent of `Spread.goodai` does; without
+    agents it is whoever runs to the nearest landmark.
+    """
+
+    steering: Steering | PD
+    agents: int = eqx.field(static=True)
+    landmarks: int = eqx.field(static=True)
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """Choose, then steer."""
+        count = observation.alive["agents"].shape[0]
+        positions, velocities, places = split(jnp.asarray(observation.state), count)
+        apart = jnp.linalg.norm(positions[:, None] - places[None], axis=-1)
+        near = jnp.argsort(apart, 1)[:, : self.landmarks]
+        own = jnp.take_along_axis(apart, near, 1)
+        between = jnp.linalg.norm(positions[:, None] - positions[None], axis=-1)
+        between = jnp.where(np.eye(count, dtype=bool), jnp.inf, between)
+        peers = jnp.argsort(between, 1)[:, : min(self.agents, count - 1)]
+        theirs = apart[peers[:, :, None], near[:, None, :]]
+        free = (own[:, None] < theirs).all(1)
+        chosen = jnp.take_along_axis(near, jnp.argmax(free, 1)[:, None], 1)[:, 0]
+        return {"agents": self.steering.to(places[chosen], positions, velocities)}, memory
 
 
 class Messenger(Scripted):

@@ -79,6 +79,25 @@ class Steering(eqx.Module):
         return jnp.asarray(-CHOICE if self.right_first else CHOICE)
 
 
+class PD(eqx.Module):
+    """Proportional and derivative control: ``clip(gain (goal - p) - damping v, -1, 1)``.
+
+    For actions that are a direction, `particles.PLANE`.
+    """
+
+    gain: float = eqx.field(static=True, default=8.0)
+    damping: float = eqx.field(static=True, default=1.5)
+
+    def to(
+        self,
+        goal: Float[Array, "agents 2"],
+        position: Float[Array, "agents 2"],
+        velocity: Float[Array, "agents 2"],
+    ) -> Float[Array, "agents 2"]:
+        """Actions that pull each disc to its goal."""
+        return jnp.clip(self.gain * (goal - position) - self.damping * velocity, -1.0, 1.0)
+
+
 def _fastest(distance: Float[Array, "agents 2"], gain: float) -> Float[Array, "agents 2"]:
     """The highest speed from which a disc still stops within `distance`."""
     decay = (1 - DAMPING) ** np.arange(STEPS)
