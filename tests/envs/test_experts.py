@@ -122,7 +122,7 @@ def test_every_game_has_its_expert_and_refuses_others():
     for name in ("cartpole", "push", "roles", "speaker-listener", "spread-goodai", "tag", "xor"):
         assert experts.own(envs.make(name)) is not None
     assert experts.own(object()) is None
-    for name in set(experts.EXPERTS) - {"hungarian", "random", "noop", "smax"}:
+    for name in set(experts.EXPERTS) - {"hungarian", "local-rule", "nearest", "random", "noop", "smax"}:
         with pytest.raises(UserError, match=f"for the expert {name!r}, found Spread; choose"):
             experts.EXPERTS[name](Spread())
     env = envs.make("xor")
@@ -156,3 +156,24 @@ def test_choices_that_are_read_the_other_way_round_lead_the_same_way():
     assert float(Steering(moves, 5.0).push(right)[0, 0]) == 2.0  # nothing, left, right, down, up
     assert float(Steering(moves, 5.0, right_first=True).push(right)[0, 0]) == 1.0
     assert float(Steering(moves, 5.0).push(0 * right)[0, 0]) == 0.0
+
+
+def test_who_looks_at_peers_covers_more_and_who_sees_all_covers_most():
+    env = envs.make("spread-goodai:agents=6")
+    covers = []
+    for name in ("nearest", "local-rule", "hungarian"):
+        played = play(experts.EXPERTS[name](env), env, episodes=64, seed=0)
+        covers.append(float(played.figures["covered"].mean()))
+    assert covers[0] + 0.1 < covers[1] < covers[2] - 0.1
+
+
+def test_the_local_rule_yields_to_who_is_nearer():
+    # both are nearest to the landmark at 0; agent 0 is nearer to it, so agent 1 takes the other
+    env = envs.Spread.goodai(2)
+    state = SpreadState(
+        jnp.array([[0.1, 0.0], [-0.4, 0.0]]), jnp.zeros((2, 2)),
+        jnp.array([[0.0, 0.0], [-1.0, 0.0]]), jnp.int32(0),
+    )  # fmt: skip
+    for name, way in (("nearest", [-1, 1]), ("local-rule", [-1, -1])):
+        action, _ = experts.EXPERTS[name](env).act(env.observe(state), (), jax.random.key(0))
+        np.testing.assert_array_equal(np.sign(action["agents"][:, 0]), way)

@@ -19,6 +19,7 @@ from understudy.visualise.intervals import draw_intervals
 from understudy.visualise.plays import draw_plays
 from understudy.visualise.scene import draw, scene_of
 from understudy.visualise.tracks import appearance, ground, tracks
+from understudy.visualise.transfer import draw_transfer
 
 GRID = Grid(9, 10, (0.0, 0.0), (45.0, 50.0))
 
@@ -262,3 +263,18 @@ def test_diagnostics_and_intervals_draw():
     figure = draw_intervals(rows, [("minADE", "minADE (ft)")])
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["one", "two"]
     assert len(figure.axes[0].get_lines()) == 3  # two dots, one interval
+
+
+def test_scores_are_drawn_against_numbers_of_agents():
+    rows = [
+        {"label": name, "agents": agents, "score": score, "intervals": {"score": [score, 1.0]},
+         "reference": name == "expert"}
+        for name, scores in (("shared", (0.9, 0.8)), ("expert", (1.0, 1.0)))
+        for agents, score in zip((4, 80), scores, strict=True)
+    ]  # fmt: skip
+    axis = draw_transfer(rows, trained=4, floor="noop").axes[0]
+    (line,) = [line for line in axis.lines if line.get_label() == "shared"]
+    np.testing.assert_array_equal(line.get_xydata(), [[4, 0.9], [80, 0.8]])
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["4", "80"]
+    assert "trained with 4" in axis.get_xlabel()
+    assert {"noop", "expert"} <= {text.get_text() for text in axis.texts}

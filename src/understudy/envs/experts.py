@@ -62,7 +62,7 @@ def local_rule(env: Env, *, noise: float = 0.0) -> Policy:
 
 def _steering(game: Spread) -> Steering:
     return Steering(
-        game.spec.groups[0].action, float(game.force), game.velocity_first, game.right_first
+        particles.ACTIONS[game.action], float(game.force), game.velocity_first, game.right_first
     )
 
 

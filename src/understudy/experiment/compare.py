@@ -10,6 +10,7 @@ from typing import Any
 from understudy.experiment import checkpoint, page
 from understudy.experiment.evaluate import FILE
 from understudy.experiment.findings import findings
+from understudy.experiment.pictured import floor_of, panels, pictured, transferred
 from understudy.experiment.rivals import profiles
 from understudy.experiment.run import Run
 from understudy.experiment.table_page import tables
@@ -17,12 +18,14 @@ from understudy.experiment.tables import Evaluation
 from understudy.types import UserError, require
 from understudy.visualise.intervals import draw_intervals
 from understudy.visualise.profiles import draw_profiles
+from understudy.visualise.transfer import draw_transfer
 
 SHARED = ("protocol", "rate", "unit", "groups", "data", "windows", "agents", "samples", "burn_in",
-          "bounds", "env", "env_config", "episodes", "initial_states", "expert", "headline",
-          "modes")  # fmt: skip
+          "bounds", "env", "env_config", "episodes", "initial_states", "expert", "floor",
+          "headline", "modes")  # fmt: skip
 """What two evaluations must share for their figures to be compared."""
 PICTURE, PROFILES, PAGE = "comparison.png", "profiles.png", "comparison.html"
+TRANSFER = "transfer.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,49 +135,6 @@ def _returns(read: Sequence[tuple[str, Evaluation]]) -> dict[str, Any] | None:
     return whole or None
 
 
-def panels(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """The figures worth a picture, those that occur."""
-    unit = evaluation.setting.get("unit") or "units"
-    wanted = [
-        ("minADE", f"minADE, {unit}"),
-        ("ADE", f"mean ADE, {unit}"),
-        ("minSADE", f"minSADE, {unit}"),
-        ("energy_score", f"energy score, {unit}"),
-        ("speed", f"speed, {unit}/s"),
-        ("out_of_bounds", "rows with somebody out"),
-        ("elbo", "ELBO, nats"),
-        ("score", "score (IQM), 0 random, 1 expert"),
-        ("mean_return", "return"),
-        ("success_rate", "success"),
-    ]
-    rows = pictured(evaluation)
-    return [pair for pair in wanted if sum(r.get(pair[0]) is not None for r in rows) > 1]
-
-
-def pictured(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """One line per model and baseline: the mean over seeds where there are several."""
-    means = {r["model"] for r in evaluation.rows if r.get("seed") == "mean"}
-    kept = [r for r in evaluation.rows if r["model"] not in means or r.get("seed") == "mean"]
-    several = len({r.get("task") for r in kept}) > 1
-    return [
-        {
-            **r,
-            **_score(r),
-            "label": f"{r['model']}, {r['task']}" if several else r["model"],
-            "reference": r.get("reference") or r["model"] == "truth",
-        }
-        for r in kept
-    ]
-
-
-def _score(row: dict[str, Any]) -> dict[str, Any]:
-    """The score of a policy as it is drawn: the interquartile mean where there are seeds."""
-    name = "normalised_iqm" if row.get("normalised_iqm") is not None else "normalised"
-    if row.get(name) is None:
-        return {}
-    return {"score": row[name], "intervals": {**row["intervals"], "score": row["intervals"][name]}}
-
-
 def write(evaluation: Evaluation, folder: Path) -> Path:
     """Write the page and the picture of a comparison; return the picture."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,6 +142,11 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
     draw_intervals(pictured(evaluation), panels(evaluation)).savefig(picture)
     caption = "Dots are figures, lines their 95 % intervals; baselines and the truth are grey."
     shown = [page.picture(picture, caption)]
+    moved = transferred(evaluation)
+    if moved:
+        draw_transfer(moved, floor=floor_of(evaluation)).savefig(folder / TRANSFER)
+        words = "Scores against the number of agents; bands are 95 % intervals."
+        shown.append(page.picture(folder / TRANSFER, words))
     risen = profiles(evaluation.rows)
     if risen:
         draw_profiles(risen).savefig(folder / PROFILES)

@@ -32,14 +32,14 @@ def learned_in(run: Run) -> str | None:
     return f"{kept['name']}, {steps:,} steps of it"
 
 
-def headlines(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def headlines(row: Mapping[str, Any], floor: str) -> list[tuple[str, str]]:
     """Up to three figures of a policy that say most."""
     found = []
     robust = row.get("normalised_iqm")
     score = row.get("normalised") if robust is None else robust
     if score is not None:
         mean = "" if robust is None else ", interquartile mean over seeds"
-        found.append((f"{score:.2f}", f"score: 0 is random, 1 the expert{mean}"))
+        found.append((f"{score:.2f}", f"score: 0 is {floor}, 1 the expert{mean}"))
     if row.get("success_rate") is not None:
         found.append((f"{row['success_rate']:.0%}", "of episodes solved"))
     if row.get("mean_return") is not None:

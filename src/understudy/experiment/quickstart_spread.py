@@ -17,10 +17,11 @@ from understudy.algorithms import presets
 from understudy.data import store
 from understudy.experiment import checkpoint, diagnose, folder, page
 from understudy.experiment.collect import collect
-from understudy.experiment.compare import compare, panels, pictured
+from understudy.experiment.compare import compare
 from understudy.experiment.evaluate import evaluate
 from understudy.experiment.findings import findings
 from understudy.experiment.history import History
+from understudy.experiment.pictured import panels, pictured
 from understudy.experiment.quickstart import Outcome, Tell
 from understudy.experiment.run import Run, load_policy
 from understudy.experiment.session import Progress

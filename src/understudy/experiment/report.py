@@ -25,6 +25,7 @@ from understudy.experiment.findings import findings, models
 from understudy.experiment.game_page import headlines, learned_in, rollouts, settings
 from understudy.experiment.generate import Plays
 from understudy.experiment.history import History
+from understudy.experiment.pictured import floor_of, transferred
 from understudy.experiment.run import Run
 from understudy.experiment.table_page import tables
 from understudy.experiment.tables import Evaluation, number
@@ -32,6 +33,7 @@ from understudy.experiment.trouble import trouble
 from understudy.visualise.animate import animate
 from understudy.visualise.curves import draw_curves
 from understudy.visualise.plays import draw_plays
+from understudy.visualise.transfer import draw_transfer
 
 FILE, GIF = "report.html", "plays.gif"
 
@@ -142,7 +144,7 @@ def _headlines(story: _Story) -> list[tuple[str, str]]:
         found.append((f"{row['ratios']['out_of_bounds']:.2f}×", "the recorded time out of bounds"))
     elif row.get("elbo") is not None:
         found.append((f"{row['elbo']:,.0f}", "ELBO, nats per sequence"))
-    return [*found, *headlines(row)][:4]
+    return [*found, *headlines(row, floor_of(story.evaluation))][:4]
 
 
 def _judgement(story: _Story) -> str:
@@ -161,8 +163,16 @@ def _judgement(story: _Story) -> str:
 def _figures(story: _Story) -> str:
     if story.evaluation is None:
         return ""
-    heading = "Between random and expert" if games.plays(story.run) else "Beside the baselines"
-    return page.section(heading, *tables(story.evaluation))
+    if not games.plays(story.run):
+        return page.section("Beside the baselines", *tables(story.evaluation))
+    moved, floor = transferred(story.evaluation), floor_of(story.evaluation)
+    shown = []
+    if moved:
+        trained = sum(group.agents for group in story.run.spec.groups)
+        picture = draw_transfer(moved, trained=trained, floor=floor)
+        words = "Scores against the number of agents; bands are 95 % intervals."
+        shown.append(page.picture(picture, words))
+    return page.section(f"Between {floor} and expert", *shown, *tables(story.evaluation))
 
 
 def _plays(story: _Story) -> str:
