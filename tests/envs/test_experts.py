@@ -12,10 +12,11 @@ from understudy.data import quality
 from understudy.envs import experts
 from understudy.envs.particles import ACTIONS
 from understudy.envs.policies import assign
-from understudy.envs.spread import Spread
+from understudy.envs.spread import Spread, SpreadState
 from understudy.envs.steering import Steering
 from understudy.envs.wrappers import AgentId, TimeLimit
 from understudy.experiment.collect import collect
+from understudy.experiment.returns import play
 from understudy.types import Policy, UserError
 
 
@@ -122,7 +123,14 @@ def test_every_game_has_its_expert_and_refuses_others():
     for name in ("cartpole", "push", "roles", "speaker-listener", "spread-goodai", "tag", "xor"):
         assert experts.own(envs.make(name)) is not None
     assert experts.own(object()) is None
-    for name in set(experts.EXPERTS) - {"hungarian", "local-rule", "nearest", "random", "noop", "smax"}:
+    for name in set(experts.EXPERTS) - {
+        "hungarian",
+        "local-rule",
+        "nearest",
+        "random",
+        "noop",
+        "smax",
+    }:
         with pytest.raises(UserError, match=f"for the expert {name!r}, found Spread; choose"):
             experts.EXPERTS[name](Spread())
     env = envs.make("xor")

@@ -106,11 +106,24 @@ def contact(
     apart = [here[:, None, axis] - there[None, :, axis] for axis in (0, 1)]
     squared = jnp.square(apart[0]) + jnp.square(apart[1])
     solid = along(touch > 0, squared.ndim) & (squared > 0.0)
-    distance = jnp.sqrt(jnp.where(solid, squared, 1.0))
-    depth = along(np.maximum(touch, 0.0), squared.ndim).astype(squared.dtype) - distance
-    depth = jax.nn.softplus(depth / CONTACT_MARGIN) * CONTACT_MARGIN
-    strength = jnp.where(solid, CONTACT_FORCE * depth / distance, 0.0)
+    reach = along(np.maximum(touch, 0.0), squared.ndim).astype(squared.dtype)
+    strength = repulsion(squared, reach, solid)
     return jnp.stack([add(strength * away, 1) for away in apart], 1)
+
+
+def repulsion(
+    squared: Float[Array, "..."], touch: Any, solid: Bool[Array, "..."]
+) -> Float[Array, "..."]:
+    """Force between two discs over the distance between them.
+
+    Args:
+        squared: distance, squared.
+        touch: distance at which they touch.
+        solid: they push each other; they are not in one place.
+    """
+    distance = jnp.sqrt(jnp.where(solid, squared, 1.0))
+    depth = jax.nn.softplus((touch - distance) / CONTACT_MARGIN) * CONTACT_MARGIN
+    return jnp.where(solid, CONTACT_FORCE * depth / distance, 0.0)
 
 
 def move(
@@ -157,7 +170,12 @@ def between(
 def length(vectors: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
     """Euclidean length along `axis`, with a gradient of 0 where it is 0."""
     first, second = (jax.lax.index_in_dim(vectors, i, axis, keepdims=False) for i in (0, 1))
-    squared = jnp.square(first) + jnp.square(second)
+    return norm(first, second)
+
+
+def norm(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Length of the vector ``(x, y)``, with a gradient of 0 where it is 0."""
+    squared = jnp.square(x) + jnp.square(y)
     return jnp.where(squared > 0.0, jnp.sqrt(jnp.where(squared > 0.0, squared, 1.0)), 0.0)
 
 

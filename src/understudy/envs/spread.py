@@ -21,13 +21,14 @@ game; `goodai` the cooperative navigation of badger-2019, after Jiang and Lu (ar
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from understudy.envs import particles
+from understudy.envs import cells, particles
+from understudy.envs.cells import Cells, Everyone
 from understudy.envs.scenes import THING, Scene, discs
 from understudy.types import (
     Actions,
@@ -91,7 +92,7 @@ class Spread:
     right_first: bool = False
     """Choices are nothing, right, left, up, down, as in the programs of 2017 and 2018."""
     density: float | None = None
-    """Agents per unit of area: the world's half-size is ``sqrt(agents / density)``, or 1."""
+    """The world grows with the team: its half-size is ``sqrt(agents / density)``, or 1."""
     force: float = 5.0
     """Of a full action."""
     ends_when_covered: bool = False
@@ -208,17 +209,17 @@ class Spread:
         spec = particles.ACTIONS[self.action]
         done = particles.executed(spec, action["agents"])
         push = particles.direction(spec, done, right_first=self.right_first)
-        touch = np.where(np.eye(self.agents, dtype=bool), -np.inf, 2 * AGENT_RADIUS)
-        force = self.force * push + particles.contact(state.positions, state.positions, touch)
+        force = self.force * push + self._team(state).contact()
         positions, velocities = particles.move(
             state.positions, state.velocities, force, velocity_first=self.velocity_first
         )
         after = SpreadState(positions, velocities, state.landmarks, state.time + 1)
-        reward, info = self._pay(after)
+        team = self._team(after)
+        reward, info = self._pay(after, team)
         truncated = after.time >= self.horizon
         covered = info["success"] if self.ends_when_covered else jnp.zeros_like(truncated)
         return after, Step(
-            observation=self.observe(after),
+            observation=self._observe(after, team),
             action={"agents": done},
             reward={"agents": reward},
             terminated=covered,
@@ -226,41 +227,53 @@ class Spread:
             info=info,
         )
 
-    def _pay(self, state: SpreadState) -> tuple[Float[Array, "agents *envs"], dict[str, Array]]:
+    def _team(self, state: SpreadState) -> Everyone | Cells:
+        """Who finds neighbours among the agents."""
+        return cells.among(state.positions, self._scattered, touch=2 * AGENT_RADIUS)
+
+    @property
+    def _scattered(self) -> Any:
+        """Half-size of a world that is evenly peopled; None where nothing says so."""
+        return None if self.density is None else self.half_size
+
+    def _pay(
+        self, state: SpreadState, team: Everyone | Cells
+    ) -> tuple[Float[Array, "agents *envs"], dict[str, Array]]:
         """Reward of each agent, and how well the team stands.
 
         `info` holds ``success`` (all landmarks covered), ``covered`` (their share), ``distance``
         (mean over landmarks, to the nearest agent) and ``touches`` (others an agent overlaps with,
         mean over agents).
         """
-        to_landmarks = particles.length(particles.between(state.landmarks, state.positions), 2)
-        nearest = particles.least(to_landmarks, 1)
-        apart = particles.length(particles.between(state.positions, state.positions), 2)
-        overlap = apart - 2 * AGENT_RADIUS
-        others = particles.along(~np.eye(self.agents, dtype=bool), overlap.ndim)
-        touching = (overlap < 0.0) & others
-        counted = overlap < 0.0 if self.touches_itself else touching
-        cost = counted.astype(overlap.dtype)
-        if self.touches == "graded":
-            cost = -jnp.where(counted, overlap, 0.0)
-        own, cover = -particles.add(cost, 1), -particles.add(nearest, 0)
+        nearest = team.distance(state.landmarks)
+        touches, depth = team.overlaps()
+        graded = self.touches == "graded"
+        itself = (2 * AGENT_RADIUS if graded else 1.0) if self.touches_itself else 0.0
+        own = -((depth if graded else touches) + itself)
+        cover = -particles.add(nearest, 0)
         if self.reward == "mixed":
-            team = jnp.broadcast_to(cover[None], own.shape)
-            reward = (1.0 - self.local_ratio) * team + self.local_ratio * own
+            shared = jnp.broadcast_to(cover[None], own.shape)
+            reward = (1.0 - self.local_ratio) * shared + self.local_ratio * own
         else:
-            team = self.agents * cover + particles.add(own, 0)
-            reward = jnp.broadcast_to(team[None], own.shape)
+            shared = self.agents * cover + particles.add(own, 0)
+            reward = jnp.broadcast_to(shared[None], own.shape)
         covered = particles.add((nearest < COVERED).astype(own.dtype), 0)
         return reward, {
             "success": covered == self.targets,
             "covered": covered / self.targets,
             "distance": -cover / self.targets,
-            "touches": particles.add(particles.add(touching.astype(own.dtype), 1), 0) / self.agents,
+            "touches": particles.add(touches, 0) / self.agents,
         }
 
     def observe(self, state: SpreadState) -> Observation:
         """What each agent sees, and the global state."""
-        parts = [PARTS[name][1](self, state) for name in self.observes]
+        return self._observe(state, self._team(state))
+
+    def _observe(self, state: SpreadState, team: Everyone | Cells) -> Observation:
+        numbers = None
+        if self.near_agents is not None or "ids" in self.observes:
+            numbers = team.nearest(state.positions, _seen(self), itself=True)
+        parts = [PARTS[name][1](self, state, numbers) for name in self.observes]
         state_row = particles.joined(state.positions, state.velocities, state.landmarks)
         alive = jnp.ones((self.agents, *state.time.shape), bool)
         return Observation(
@@ -280,37 +293,41 @@ class Spread:
 
 # --- parts of the observation ---
 
+Near: TypeAlias = Int[Array, "agents near *envs"] | None
+"""Numbers of the others seen, nearest first; None if all are seen in their order."""
 
-def _others(env: Spread, state: SpreadState, moving: bool) -> Float[Array, "agents seen *envs"]:
+
+def _others(
+    env: Spread, state: SpreadState, numbers: Near, *, moving: bool
+) -> Float[Array, "agents seen *envs"]:
     """Relative positions of the others seen, each after its velocity if `moving`."""
     here = state.positions
-    if env.near_agents is None:
+    if env.near_agents is None or numbers is None:
         apart = particles.between(here, here)
         parts = [jnp.broadcast_to(state.velocities[None], apart.shape)] if moving else []
         return particles.flat(
             particles.without_self(jnp.concatenate([*parts, _signed(env, apart)], 2))
         )
-    numbers = particles.nearest(here, here, env.near_agents, itself=True)
     apart = _signed(env, particles.pick(here, numbers) - here[:, None])
     parts = [particles.pick(state.velocities, numbers)] if moving else []
     return particles.flat(_there(numbers, jnp.concatenate([*parts, apart], 2)))
 
 
-def _landmarks(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
+def _landmarks(env: Spread, state: SpreadState, numbers: Near) -> Float[Array, "agents seen *envs"]:
     """Relative positions of the landmarks seen."""
     here, there = state.positions, state.landmarks
     if env.near_landmarks is None:
         return particles.flat(_signed(env, particles.between(here, there)))
-    numbers = particles.nearest(here, there, env.near_landmarks, itself=False)
-    apart = _signed(env, particles.pick(there, numbers) - here[:, None])
-    return particles.flat(_there(numbers, apart))
+    seen = cells.among(there, env._scattered).nearest(here, env.near_landmarks, itself=False)
+    apart = _signed(env, particles.pick(there, seen) - here[:, None])
+    return particles.flat(_there(seen, apart))
 
 
-def _ids(env: Spread, state: SpreadState) -> Float[Array, "agents seen *envs"]:
+def _ids(
+    env: Spread, state: SpreadState, numbers: Int[Array, "agents near *envs"]
+) -> Float[Array, "agents near *envs"]:
     """Numbers of the others seen, 0 where there are no more."""
-    here = state.positions
-    numbers = particles.nearest(here, here, _seen(env), itself=True)
-    return jnp.maximum(numbers, 0).astype(here.dtype)
+    return jnp.maximum(numbers, 0).astype(state.positions.dtype)
 
 
 def _signed(env: Spread, apart: Array) -> Array:
@@ -327,25 +344,29 @@ def _seen(env: Spread) -> int:
 
 
 PARTS: dict[str, tuple[Any, Any]] = {
-    "velocity": (lambda env: 2, lambda env, state: state.velocities),
-    "position": (lambda env: 2, lambda env, state: state.positions),
+    "velocity": (lambda env: 2, lambda env, state, numbers: state.velocities),
+    "position": (lambda env: 2, lambda env, state, numbers: state.positions),
     "landmarks": (
         lambda env: 2 * (env.targets if env.near_landmarks is None else env.near_landmarks),
         _landmarks,
     ),
-    "others": (lambda env: 2 * _seen(env), lambda env, state: _others(env, state, False)),
+    "others": (
+        lambda env: 2 * _seen(env),
+        lambda env, state, numbers: _others(env, state, numbers, moving=False),
+    ),
     "moving_others": (
         lambda env: 4 * _seen(env),
-        lambda env, state: _others(env, state, True),
+        lambda env, state, numbers: _others(env, state, numbers, moving=True),
     ),
     "messages": (
         lambda env: WORDS * (env.agents - 1),
-        lambda env, state: jnp.zeros(
+        lambda env, state, numbers: jnp.zeros(
             (env.agents, WORDS * (env.agents - 1), *state.time.shape), state.positions.dtype
         ),
     ),
     "ids": (_seen, _ids),
 }
-"""Part of an observation -> its size, and its values ``[agents, size, *envs]``."""
+"""Part of an observation -> its size, and its values ``[agents, size, *envs]`` where others near
+are `Near`."""
 SETS = {"landmarks": 2, "others": 2, "moving_others": 4}
 """Parts that show things of one kind -> columns of each."""
