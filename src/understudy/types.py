@@ -102,6 +102,14 @@ class Group:
     features: tuple[str, ...] = ()
     """Names of the features, if known: ``("x", "y")``."""
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Columns that hold the numbers of other agents of the group, nearest first.
+
+        They are named ``"ids 0"``, ``"ids 1"`` and so on.
+        """
+        return tuple(i for i, name in enumerate(self.features) if name.startswith("ids "))
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -205,6 +213,8 @@ class Rollout:
     memory: Memory
     """The policy's memory before the first frame."""
     info: PyTree[Shaped[AnyArray, "..."]] = dataclasses.field(default_factory=dict)
+    kept: PyTree[Shaped[AnyArray, "..."]] = ()
+    """Of the policy's memory after each step, what it asks to keep; ``()`` if nothing."""
 
 
 @record

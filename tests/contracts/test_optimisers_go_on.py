@@ -1,6 +1,7 @@
 """Every policy optimiser goes on after a stop as if there had been none, in JAX and host envs."""
 
 import functools
+import json
 
 import jax
 import numpy as np
@@ -10,6 +11,8 @@ from contracts.envs import Home, HomeSimulator
 from contracts.harness import OPTIONS
 from understudy.algorithms import presets
 from understudy.envs.host import Batched
+from understudy.envs.spread import Spread
+from understudy.experiment import folder
 from understudy.experiment.returns import episode_returns
 from understudy.experiment.run import load_policy
 from understudy.experiment.train import train
@@ -30,6 +33,10 @@ OPTIMISERS = {
         rollout=4,
     ),
 }
+TALKERS = presets.ATOC(
+    hidden=(4,), thought=4, after=(4,), critic_hidden=(4,), attention=(4,), period=3,
+    passes=2, batch=4, remembered=24, warm_up=1, envs=2, rollout=4,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -37,6 +44,18 @@ def test_an_optimiser_trains_and_resumes(goes_on, name):
     run = goes_on(OPTIMISERS[name], steps=8 * 8, make_env=Home)
     policy = load_policy(run.folder, seed=1)
     assert episode_returns(policy, Home(), episodes=3, seed=3)["agents"].shape == (3, 2)
+
+
+def test_agents_that_communicate_go_on_and_run_with_others(goes_on):
+    """A stop falls inside a decision's period; then more of them play than were trained."""
+    make = functools.partial(Spread.goodai, 4, ids=True, horizon=10)
+    run = goes_on(TALKERS, steps=8 * 8, make_env=make)
+    metrics = [json.loads(line) for line in (run.folder / folder.METRICS).read_text().splitlines()]
+    assert np.isfinite([m["attention_loss"] for m in metrics]).all()
+    assert 0 < np.mean(metrics[-1]["initiators"]) < 1
+    policy = load_policy(run.folder, seed=1)
+    returns = episode_returns(policy, Spread.goodai(7, ids=True, horizon=5), episodes=3, seed=3)
+    assert returns["agents"].shape == (3, 7)
 
 
 @pytest.mark.parametrize("name", ["ippo with memory", "mat"])

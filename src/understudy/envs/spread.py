@@ -174,8 +174,16 @@ class Spread:
     def spec(self) -> Spec:
         """One group, ``"agents"``; the state is all positions, velocities, then landmarks."""
         size = sum(PARTS[name][0](self) for name in self.observes)
-        group = Group("agents", self.agents, size, particles.ACTIONS[self.action])
+        group = Group(
+            "agents", self.agents, size, particles.ACTIONS[self.action], features=self._names()
+        )
         return Spec((group,), state=4 * self.agents + 2 * self.targets, horizon=self.horizon)
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the features, where some are numbers of others; a column's part says enough else."""
+        if "ids" not in self.observes:
+            return ()
+        return tuple(f"{name} {i}" for name in self.observes for i in range(PARTS[name][0](self)))
 
     @property
     def targets(self) -> int:
