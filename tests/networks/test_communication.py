@@ -248,6 +248,12 @@ def test_attention_learns_who_gains_and_who_loses():
     assert float(said["initiators"]) == pytest.approx(0.25)
 
 
+def test_an_env_says_where_numbers_are():
+    group = Spread.goodai(5, ids=True).spec.groups[0]
+    assert (len(group.features), group.numbers) == (25, (22, 23, 24))
+    assert Spread.goodai(5).spec.groups[0].numbers == ()
+
+
 def test_an_env_without_numbers_is_refused():
     with pytest.raises(UserError, match=r"observe the numbers of the agents it sees.*ids=true"):
         weights(ids=False)

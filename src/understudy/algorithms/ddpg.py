@@ -10,7 +10,7 @@ Exploring adds noise to actions. The network decides whose weights and whose eye
 
 - ``sharing="independent"``: an actor and a critic for each agent;
 - ``sharing="shared"``: one of each, of local observations, used by every agent: it runs on other
-  numbers of agents (ATOC without communication);
+  numbers of agents (ATOC without communication; `networks.communication` adds it);
 - ``sharing="joint"``: one actor and one critic of the whole team, paid the agents' mean;
 - ``critic="central"``: a critic sees what everybody sees and does (MADDPG). An agent's action is
   then judged while the others do what the replay says they did.

@@ -18,8 +18,11 @@ scaled to 0 for the least and 1 for the greatest, by the cross-entropy of ``p(h_
 
 Source: Jiang and Lu, NeurIPS 2018 (arXiv 1805.07733); sizes of badger-2019.
 Deviations: gains are those of the groups in a batch of the replay, worked out anew with the weights
-of today, and lowest and highest are of that batch; the published programs remember gains and
-thoughts as they were while acting. Decisions begin with each episode.
+of today, and least and greatest are of that batch; badger-2019 remembers gains and thoughts as they
+were while acting, and sums over partners without the initiator. There thoughts are cut from the
+gradient before the channel, numbers are inputs that are always 0, the channel reads partners by
+number, not by preference, and partners picked once are preferred to those picked twice. Decisions
+begin anew with each episode.
 """
 
 from __future__ import annotations
@@ -87,12 +90,16 @@ class Communicating:
 
     sharing: ClassVar[Sharing] = "shared"
     critic: ClassVar[str] = "own"
-    title: ClassVar[str] = "ATOC"
 
     def __post_init__(self) -> None:
         for name in ("thought", "critics", "bandwidth", "period"):
             value = getattr(self, name)
             require(value > 0, f"expected {name} above 0, found {value}")
+
+    @property
+    def title(self) -> str:
+        """The name people know what learns these by."""
+        return "ATOC" if self.communicates else "ATOC without communication"
 
     def init(self, spec: Spec, key: Key[Array, ""]) -> Talkers:
         """Fresh weights.
