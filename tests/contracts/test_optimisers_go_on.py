@@ -1,5 +1,6 @@
 """Every policy optimiser goes on after a stop as if there had been none, in JAX and host envs."""
 
+import dataclasses
 import functools
 import json
 
@@ -16,6 +17,7 @@ from understudy.experiment import folder
 from understudy.experiment.returns import episode_returns
 from understudy.experiment.run import load_policy
 from understudy.experiment.train import train
+from understudy.types import Observation
 
 TINY = {"envs": 2, "rollout": 4, "minibatches": 2, "epochs": 1}
 OPTIMISERS = {
@@ -56,6 +58,30 @@ def test_agents_that_communicate_go_on_and_run_with_others(goes_on):
     policy = load_policy(run.folder, seed=1)
     returns = episode_returns(policy, Spread.goodai(7, ids=True, horizon=5), episodes=3, seed=3)
     assert returns["agents"].shape == (3, 7)
+
+
+class Neighbours(HomeSimulator):
+    """Each agent also sees the number of the other."""
+
+    @property
+    def spec(self):
+        group = dataclasses.replace(
+            super().spec.groups[0], observation=2, features=("place", "ids 0")
+        )
+        return dataclasses.replace(super().spec, groups=(group,))
+
+    def observe(self):
+        numbers = np.array([[1.0], [0.0]], np.float32)
+        return Observation(
+            {"agents": np.concatenate([self.place[:, None], numbers], -1)},
+            {"agents": np.ones(2, bool)},
+        )
+
+
+def test_agents_that_communicate_go_on_with_a_simulator(goes_on):
+    run = goes_on(TALKERS, steps=8 * 8, make_env=functools.partial(Batched, Neighbours, envs=4))
+    last = json.loads((run.folder / folder.METRICS).read_text().splitlines()[-1])
+    assert 0 < np.mean(last["initiators"]) < 1
 
 
 @pytest.mark.parametrize("name", ["ippo with memory", "mat"])

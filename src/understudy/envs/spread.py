@@ -180,7 +180,7 @@ class Spread:
         return Spec((group,), state=4 * self.agents + 2 * self.targets, horizon=self.horizon)
 
     def _names(self) -> tuple[str, ...]:
-        """Of the features, where some are numbers of others; a column's part says enough else."""
+        """Of the features; given only where some are numbers of others, which are read by name."""
         if "ids" not in self.observes:
             return ()
         return tuple(f"{name} {i}" for name in self.observes for i in range(PARTS[name][0](self)))
