@@ -27,6 +27,7 @@ _PUBLIC = {
     "DDPG": "understudy.algorithms.presets",
     "MADDPG": "understudy.algorithms.presets",
     "TD3": "understudy.algorithms.presets",
+    "ATOC": "understudy.algorithms.presets",
     "BC": "understudy.algorithms.presets",
     "JointBC": "understudy.algorithms.presets",
     "GAIL": "understudy.algorithms.presets",

@@ -123,6 +123,14 @@ class Group:
     """Which features show things of one kind, if known, in order of their columns; the others are
     the agent's own. A network that reads sets runs on other numbers of them."""
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Columns that hold the numbers of other agents of the group, nearest first.
+
+        They are named ``"ids 0"``, ``"ids 1"`` and so on.
+        """
+        return tuple(i for i, name in enumerate(self.features) if name.startswith("ids "))
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -226,6 +234,8 @@ class Rollout:
     memory: Memory
     """The policy's memory before the first frame."""
     info: PyTree[Shaped[AnyArray, "..."]] = dataclasses.field(default_factory=dict)
+    kept: PyTree[Shaped[AnyArray, "..."]] = ()
+    """Of the policy's memory after each step, what it asks to keep; ``()`` if nothing."""
 
 
 @record

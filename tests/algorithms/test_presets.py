@@ -15,7 +15,7 @@ from understudy.types import UserError
 def test_every_name_makes_an_algorithm(name):
     module, function = ALGORITHMS[name].split(":")
     made = getattr(import_module(module), function)()
-    plays = name in ("ippo", "mappo", "happo", "mat", "mat-dec", "ddpg", "maddpg", "td3")
+    plays = name in ("ippo", "mappo", "happo", "mat", "mat-dec", "ddpg", "maddpg", "td3", "atoc")
     imitates = name in ("gail", "magail", "mild2", "mild2-gd")
     needs = {"env"} if plays else {"env", "demonstrations"} if imitates else {"demonstrations"}
     assert made.needs == needs

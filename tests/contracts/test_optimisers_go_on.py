@@ -1,6 +1,8 @@
 """Every policy optimiser goes on after a stop as if there had been none, in JAX and host envs."""
 
+import dataclasses
 import functools
+import json
 
 import jax
 import numpy as np
@@ -10,9 +12,12 @@ from contracts.envs import Home, HomeSimulator
 from contracts.harness import OPTIONS
 from understudy.algorithms import presets
 from understudy.envs.host import Batched
+from understudy.envs.spread import Spread
+from understudy.experiment import folder
 from understudy.experiment.returns import episode_returns
 from understudy.experiment.run import load_policy
 from understudy.experiment.train import train
+from understudy.types import Observation
 
 TINY = {"envs": 2, "rollout": 4, "minibatches": 2, "epochs": 1}
 OPTIMISERS = {
@@ -30,6 +35,10 @@ OPTIMISERS = {
         rollout=4,
     ),
 }
+TALKERS = presets.ATOC(
+    hidden=(4,), thought=4, after=(4,), critic_hidden=(4,), attention=(4,), period=3,
+    passes=2, batch=4, remembered=24, warm_up=1, envs=2, rollout=4,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -37,6 +46,42 @@ def test_an_optimiser_trains_and_resumes(goes_on, name):
     run = goes_on(OPTIMISERS[name], steps=8 * 8, make_env=Home)
     policy = load_policy(run.folder, seed=1)
     assert episode_returns(policy, Home(), episodes=3, seed=3)["agents"].shape == (3, 2)
+
+
+def test_agents_that_communicate_go_on_and_run_with_others(goes_on):
+    """A stop falls inside a decision's period; then more of them play than were trained."""
+    make = functools.partial(Spread.goodai, 4, ids=True, horizon=10)
+    run = goes_on(TALKERS, steps=8 * 8, make_env=make)
+    metrics = [json.loads(line) for line in (run.folder / folder.METRICS).read_text().splitlines()]
+    assert np.isfinite([m["attention_loss"] for m in metrics]).all()
+    assert 0 < np.mean(metrics[-1]["initiators"]) < 1
+    policy = load_policy(run.folder, seed=1)
+    returns = episode_returns(policy, Spread.goodai(7, ids=True, horizon=5), episodes=3, seed=3)
+    assert returns["agents"].shape == (3, 7)
+
+
+class Neighbours(HomeSimulator):
+    """Each agent also sees the number of the other."""
+
+    @property
+    def spec(self):
+        group = dataclasses.replace(
+            super().spec.groups[0], observation=2, features=("place", "ids 0")
+        )
+        return dataclasses.replace(super().spec, groups=(group,))
+
+    def observe(self):
+        numbers = np.array([[1.0], [0.0]], np.float32)
+        return Observation(
+            {"agents": np.concatenate([self.place[:, None], numbers], -1)},
+            {"agents": np.ones(2, bool)},
+        )
+
+
+def test_agents_that_communicate_go_on_with_a_simulator(goes_on):
+    run = goes_on(TALKERS, steps=8 * 8, make_env=functools.partial(Batched, Neighbours, envs=4))
+    last = json.loads((run.folder / folder.METRICS).read_text().splitlines()[-1])
+    assert 0 < np.mean(last["initiators"]) < 1
 
 
 @pytest.mark.parametrize("name", ["ippo with memory", "mat"])

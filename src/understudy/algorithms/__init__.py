@@ -13,6 +13,7 @@ ALGORITHMS = {
     "ddpg": "understudy.algorithms.presets:DDPG",
     "maddpg": "understudy.algorithms.presets:MADDPG",
     "td3": "understudy.algorithms.presets:TD3",
+    "atoc": "understudy.algorithms.presets:ATOC",
     "bc": "understudy.algorithms.presets:BC",
     "joint-bc": "understudy.algorithms.presets:JointBC",
     "gail": "understudy.algorithms.presets:GAIL",

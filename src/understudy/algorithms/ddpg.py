@@ -10,7 +10,7 @@ Exploring adds noise to actions. The network decides whose weights and whose eye
 
 - ``sharing="independent"``: an actor and a critic for each agent;
 - ``sharing="shared"``: one of each, of local observations, used by every agent: it runs on other
-  numbers of agents (ATOC without communication);
+  numbers of agents (ATOC without communication; `networks.communication` adds it);
 - ``sharing="joint"``: one actor and one critic of the whole team, paid the agents' mean;
 - ``critic="central"``: a critic sees what everybody sees and does (MADDPG). An agent's action is
   then judged while the others do what the replay says they did.
@@ -63,6 +63,8 @@ class Learned:
     """Adam of the actors."""
     critics: Any
     """Adam of the critics."""
+    attention: Any = None
+    """Adam of what decides who communicates; None if nobody does."""
 
 
 @record
@@ -79,8 +81,8 @@ class State:
 class DDPG:
     """Hyper-parameters of deterministic policy gradients."""
 
-    network: ActorQ = dataclasses.field(default_factory=ActorQ)
-    """Actors and critics."""
+    network: Any = dataclasses.field(default_factory=ActorQ)
+    """Actors and critics: `ActorQ`, or `Communicating`."""
     envs: int = 16
     """Games side by side."""
     rollout: int = 25
@@ -154,10 +156,7 @@ class DDPG:
     @property
     def title(self) -> str:
         """The name people know these parts by."""
-        if self.network.critic == "central":
-            return "MADDPG"
-        name = "TD3" if self.network.critics > 1 else "DDPG"
-        return f"{self.network.sharing} {name}"
+        return self.network.title
 
     def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
         """Fresh weights and an empty memory.
@@ -171,12 +170,20 @@ class DDPG:
         )
         params = self.network.init(spec, key)
         learned = Learned(
-            params, params, descent.start(params.actors), descent.start(params.critics)
-        )
+            params, params, descent.start(params.actors), descent.start(params.critics),
+            None if params.attention is None else descent.start(params.attention),
+        )  # fmt: skip
         return State(
             learned=learned,
             replay=replay.create(
-                transitions.blank(spec, state=self._keeps_state(spec)), self.remembered
+                transitions.blank(
+                    spec,
+                    state=self._keeps_state(spec),
+                    kept=params.kept(
+                        params.memory({g.name: g.agents for g in spec.groups}, "mode")
+                    ),
+                ),
+                self.remembered,
             ),
             updates=jnp.zeros((), jnp.int32),
         )
@@ -222,7 +229,7 @@ class DDPG:
     ) -> tuple[Float[Array, ""], Metrics]:
         """How far critics are from what was paid and what is expected to follow."""
         targets = learned.targets
-        following = targets.choose(rows.observation_next)
+        following = targets.choose(rows.observation_next, rows.kept)
         if self.target_noise:
             following = self._smoothed(following, key)
         ahead = targets.worth(rows.observation_next, following, following)
@@ -242,9 +249,9 @@ class DDPG:
 
     def actor_loss(self, actors: Any, learned: Learned, rows: Transition) -> Float[Array, ""]:
         """Minus what critics say of the actors' actions."""
-        chosen = dataclasses.replace(learned.params, actors=actors).choose(rows.observation)
-        judge = learned.params if self.judge == "online" else learned.targets
-        said = judge.worth(rows.observation, chosen, rows.action)
+        params = dataclasses.replace(learned.params, actors=actors)
+        chosen = params.choose(rows.observation, rows.kept)
+        said = self._judge(learned).worth(rows.observation, chosen, rows.action)
         return -sum(
             (mean_where(said[name][0], self._rows(rows, name)[0]) for name in said), jnp.zeros(())
         )
@@ -252,7 +259,7 @@ class DDPG:
     def _descend(
         self, learned: Learned, rows: Transition, number: Any, rate: Any, key: Key[Array, ""]
     ) -> tuple[Learned, Metrics]:
-        """One step of critics, and of actors and targets if it is their turn."""
+        """One step of critics, of actors and targets if it is their turn, and of attention."""
         params = learned.params
         gradient, metrics = jax.grad(self.critic_loss, has_aux=True)(
             params.critics, learned, rows, key
@@ -274,7 +281,8 @@ class DDPG:
             targets = jax.tree.map(
                 lambda old, new: old + self.follow * (new - old), learned.targets, after
             )
-            return Learned(after, targets, moments, adam), loss
+            acted = dataclasses.replace(learned, params=after, targets=targets, actors=moments)
+            return acted, loss
 
         if self.delay == 1:
             learned, loss = act()
@@ -282,7 +290,26 @@ class DDPG:
             learned, loss = jax.lax.cond(
                 number % self.delay == 0, act, lambda: (learned, jnp.zeros(()))
             )
-        return learned, {**metrics, "actor_loss": loss, "critic_gradient_norm": norm}
+        learned, more = self._attend(learned, rows, rate)
+        return learned, {**metrics, **more, "actor_loss": loss, "critic_gradient_norm": norm}
+
+    def _attend(self, learned: Learned, rows: Transition, rate: Any) -> tuple[Learned, Metrics]:
+        """One step of what decides who communicates, if anything does."""
+        params: Any = learned.params
+        if params.attention is None:
+            return learned, {}
+        gradient, metrics = jax.grad(params.attention_loss, has_aux=True)(
+            params.attention, self._judge(learned), rows
+        )
+        attention, adam, _ = descent.descend(
+            params.attention, gradient, learned.attention,
+            rate=rate * self.network.attention_rate, clip=self.gradient_clip,
+        )  # fmt: skip
+        params = dataclasses.replace(params, attention=attention)
+        return dataclasses.replace(learned, params=params, attention=adam), metrics
+
+    def _judge(self, learned: Learned) -> ActorsAndQs:
+        return learned.params if self.judge == "online" else learned.targets
 
     def _rows(self, rows: Transition, name: str) -> tuple[Array, Array, Array]:
         """Which answers of a group's critics count, whose future does, and what was paid."""

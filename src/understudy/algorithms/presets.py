@@ -9,6 +9,7 @@ from understudy.algorithms import adversarial, bc, ddpg, happo, intents, ppo
 from understudy.algorithms.recurrent import RecurrentGenerator
 from understudy.algorithms.stages import Stages
 from understudy.networks.actor_critic import ActorCritic
+from understudy.networks.communication import Communicating
 from understudy.networks.deterministic import ActorQ
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 from understudy.networks.team import Sharing
@@ -155,6 +156,15 @@ def TD3(**arguments: Any) -> ddpg.DDPG:
         arguments: fields of `ddpg.DDPG`, or of the `ActorQ` it learns.
     """
     return DDPG(**{"critics": 2, "target_noise": 0.2, "delay": 2, **arguments})
+
+
+def ATOC(**arguments: Any) -> ddpg.DDPG:
+    """DDPG of shared actors that decide when to communicate, and with which of those they see.
+
+    Args:
+        arguments: fields of `ddpg.DDPG`, or of the `Communicating` it learns.
+    """
+    return _over(ddpg.DDPG, Communicating(), arguments)
 
 
 def BC(**arguments: Any) -> bc.BC:

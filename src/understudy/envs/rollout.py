@@ -137,6 +137,12 @@ def act(
     return jax.vmap(policy.act)(observation, memory, keys)
 
 
+def kept(policy: Policy, memory: Memory) -> Any:
+    """What `policy` asks to keep of its memory after a step; ``()`` if it does not ask."""
+    keep = getattr(policy, "kept", None)
+    return () if keep is None else keep(memory)
+
+
 def collect(
     env: Env, policy: Policy, actor: Actor, key: Key[Array, ""], *, steps: int
 ) -> tuple[Actor, Rollout]:
@@ -149,11 +155,11 @@ def collect(
     envs = actor.starts.shape[0]
     act_key, step_key = jax.random.split(key)
 
-    def row(actor: Actor, keys: Any) -> tuple[Actor, dict[str, Any]]:
+    def play(actor: Actor, keys: Any) -> tuple[Actor, dict[str, Any]]:
         action, memory = act(policy, actor.observation, actor.memory, actor.starts, keys[0])
         state, observation, step = advance(env, actor.state, action, keys[1])
         done = jnp.logical_or(step.terminated, step.truncated)
-        kept = {
+        row = {
             "observation": actor.observation,
             "observation_next": step.observation,
             "action": step.action,
@@ -162,11 +168,12 @@ def collect(
             "truncated": step.truncated,
             "starts": actor.starts,
             "info": step.info,
+            "kept": kept(policy, memory),
         }
-        return Actor(state, observation, memory, done), kept
+        return Actor(state, observation, memory, done), row
 
     before = tree.where(actor.starts, blank(policy, actor.observation, envs), actor.memory)
     # all at once: a split in every step would take longer than many an env
     keys = jax.random.split(act_key, (steps, envs)), jax.random.split(step_key, steps)
-    actor, rows = jax.lax.scan(row, actor, keys)
+    actor, rows = jax.lax.scan(play, actor, keys)
     return actor, Rollout(memory=before, **rows)

@@ -181,8 +181,17 @@ class Spread:
             if name in SETS:
                 sets.append(Entities(name, size, width // SETS[name], SETS[name]))
             size += width
-        group = Group("agents", self.agents, size, particles.ACTIONS[self.action], sets=tuple(sets))
+        group = Group(
+            "agents", self.agents, size, particles.ACTIONS[self.action], features=self._names(),
+            sets=tuple(sets),
+        )  # fmt: skip
         return Spec((group,), state=4 * self.agents + 2 * self.targets, horizon=self.horizon)
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the features; given only where some are numbers of others, which are read by name."""
+        if "ids" not in self.observes:
+            return ()
+        return tuple(f"{name} {i}" for name in self.observes for i in range(PARTS[name][0](self)))
 
     @property
     def targets(self) -> int:

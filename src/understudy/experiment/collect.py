@@ -217,7 +217,7 @@ def _play(policy: Any, env: Any, actor: Any, key: Any, *, rest: tuple[Any, Any],
     actor, rows = rollout.collect(game, player, actor, key, steps=steps)
     info = rows.info if isinstance(rows.info, dict) else {}
     success = {name: value for name, value in info.items() if name == "success"}
-    return actor, dataclasses.replace(rows, memory=(), info=success)
+    return actor, dataclasses.replace(rows, memory=(), kept=(), info=success)
 
 
 def _host_rows(env: HostEnv, policy: Policy, seed: int, games: int) -> Iterator[Rollout]:

@@ -72,12 +72,15 @@ class Hosted:
             self.starts = np.ones(self.env.envs, bool)
         restart = (step + 1) % self.stage.checkpoint_every == 0
         keys = _row_keys(self.keys, jnp.int32(step), rows=length)
-        kept, before = [], None
+        kept, before, told = [], None, []
         for row in range(length):
             seen, starts = self._share(self.observation), self._share(self.starts)
             self.memory = _fresh(algorithm, states, seen, self.memory, starts)
             before = self.memory if before is None else before
-            action, self.memory = _act(algorithm, states, seen, self.memory, starts, keys[:, row])
+            action, self.memory, said = _act(
+                algorithm, states, seen, self.memory, starts, keys[:, row]
+            )
+            told.append(said)
             answer = self.env.step(self._join(action))
             truncated = np.asarray(answer.truncated)
             if restart and row == length - 1:
@@ -98,7 +101,8 @@ class Hosted:
         if restart:
             self.observation = None
         rows = jax.tree.map(lambda *leaves: self._share(np.stack(leaves), 1), *kept)
-        return Rollout(memory=before, **rows)
+        told = jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *told)
+        return Rollout(memory=before, kept=told, **rows)
 
     def _episode_seeds(self, step: int, row: int) -> np.ndarray:
         """Seeds of the episodes that begin before `row` of update `step`, one per game."""
@@ -154,7 +158,9 @@ def _fresh(
 def _act(algorithm: Any, states: Any, observation: Any, memory: Any, starts: Any, keys: Any) -> Any:
     def one(state: Any, observation: Any, memory: Any, starts: Any, key: Any) -> Any:
         each = jax.random.split(key, starts.shape[0])
-        return rollout.act(algorithm.policy(state, "explore"), observation, memory, starts, each)
+        policy = algorithm.policy(state, "explore")
+        action, memory = rollout.act(policy, observation, memory, starts, each)
+        return action, memory, rollout.kept(policy, memory)
 
     return over_seeds(one, states, observation, memory, starts, keys)
 

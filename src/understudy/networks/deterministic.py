@@ -70,6 +70,13 @@ class ActorQ:
             f"sharing={self.sharing!r} and critic={self.critic!r}; leave sets=0",
         )
 
+    @property
+    def title(self) -> str:
+        """The name people know what learns these by."""
+        if self.critic == "central":
+            return "MADDPG"
+        return f"{self.sharing} {'TD3' if self.critics > 1 else 'DDPG'}"
+
     def init(self, spec: Spec, key: Key[Array, ""]) -> ActorsAndQs:
         """Fresh weights.
 
@@ -80,7 +87,7 @@ class ActorQ:
         joint = self.sharing == "joint"
         everybody = sum(g.agents * len(action_of(g).low) for g in spec.groups)
         for number, group in enumerate(spec.groups):
-            action = _bounded(group)
+            action = bounded(group)
             keys = jax.random.split(jax.random.fold_in(key, number), self.critics + 1)
             together, size = group.agents if joint else 1, len(action.low)
             actors[group.name] = drawn(
@@ -123,13 +130,15 @@ class Noise:
 class ActorsAndQs(eqx.Module):
     """Weights of deterministic actors and of critics of all groups."""
 
-    actors: dict[str, Players]
+    actors: dict[str, Any]
     critics: dict[str, tuple[Players, ...]]
     noise: Noise | None
     """Of exploring; none without."""
     spec: Spec = eqx.field(static=True)
     critic: str = eqx.field(static=True)
     sharing: Sharing = eqx.field(static=True)
+    attention: Any = None
+    """Of agents that communicate: what decides who does."""
 
     def acting(self) -> ActorsAndQs:
         """The actors alone."""
@@ -169,11 +178,21 @@ class ActorsAndQs(eqx.Module):
             g.name: jnp.zeros((agents[g.name], len(action_of(g).low))) for g in self.spec.groups
         }
 
+    def kept(self, memory: Memory) -> Any:
+        """What of the memory after a step learning has to know: nothing."""
+        return ()
+
     def act(
         self, observation: Observation, memory: Memory, key: Key[Array, ""], mode: Mode
     ) -> tuple[Actions, Memory]:
         """One joint action; with noise while exploring, which is then clipped to the bounds."""
-        chosen, after = self.choose(observation), {}
+        return self.explored(self.choose(observation), memory, key, mode)
+
+    def explored(
+        self, chosen: Mapping[str, Array], memory: Memory, key: Key[Array, ""], mode: Mode
+    ) -> tuple[Actions, Memory]:
+        """Actions for the env of those chosen, with noise while exploring."""
+        actions, after = {}, {}
         keys = tree.keys_of(key, len(self.spec.groups))
         for group, own in zip(self.spec.groups, keys, strict=True):
             unit = chosen[group.name]
@@ -182,11 +201,18 @@ class ActorsAndQs(eqx.Module):
                 fresh = jax.random.normal(own, unit.shape)
                 after[group.name] = self.noise.keeps * memory[group.name] + self.noise.scale * fresh
                 unit = jnp.clip(unit + after[group.name], -1.0, 1.0)
-            chosen[group.name] = of_unit(action_of(group), unit)
-        return chosen, after if mode == "explore" else ()
+            actions[group.name] = of_unit(action_of(group), unit)
+        return actions, after if mode == "explore" else ()
 
-    def choose(self, observation: Observation) -> dict[str, Float[Array, "*lead agents act"]]:
-        """Actions in units, without noise."""
+    def choose(
+        self, observation: Observation, kept: Any = ()
+    ) -> dict[str, Float[Array, "*lead agents act"]]:
+        """Actions in units, without noise.
+
+        Args:
+            observation: any leading axes.
+            kept: of a policy's memory, by `kept`; these networks keep nothing.
+        """
         chosen = {}
         for group in self.spec.groups:
             x = observation.features[group.name]
@@ -259,7 +285,12 @@ def _row(numbers: tuple[float, ...], like: Array) -> Array:
     return jnp.asarray(numbers, jnp.float32).reshape((1,) * (like.ndim - 1) + (-1,))
 
 
-def _bounded(group: Group) -> ActionSpec:
+def bounded(group: Group) -> ActionSpec:
+    """The actions of a group.
+
+    Raises:
+        UserError: unless they are continuous with finite bounds.
+    """
     action = action_of(group)
     finite = bool(np.isfinite([*action.low, *action.high]).all())
     require(

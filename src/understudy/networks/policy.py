@@ -154,6 +154,11 @@ class NetworkPolicy(eqx.Module):
         """One joint action."""
         return self.network.act(observation, memory, key, self.mode)
 
+    def kept(self, memory: Memory) -> Any:
+        """What of the memory after a step whoever learns from the step has to know."""
+        kept = getattr(self.network, "kept", None)
+        return () if kept is None else kept(memory)
+
     def log_prob(
         self, observations: Observation, actions: Actions, starts: Array, memory: Memory
     ) -> tuple[Any, Any]:

@@ -23,14 +23,17 @@ class Transition:
     """``{group: [..., agents, act]}``, -1 to 1."""
     reward: Any
     terminated: Any
+    kept: Any = ()
+    """Of the policy's memory after the step."""
 
 
-def blank(spec: Spec, *, state: bool) -> Transition:
+def blank(spec: Spec, *, state: bool, kept: Any = ()) -> Transition:
     """One transition of zeros.
 
     Args:
         spec: groups and sizes.
         state: the state of the game is remembered too.
+        kept: of the memory of a policy.
     """
     seen = Observation(
         {g.name: jnp.zeros((g.agents, g.observation)) for g in spec.groups},
@@ -44,11 +47,12 @@ def blank(spec: Spec, *, state: bool) -> Transition:
         action={g.name: jnp.zeros((g.agents, len(action_of(g).low))) for g in spec.groups},
         reward={g.name: jnp.zeros(g.agents) for g in spec.groups},
         terminated=jnp.zeros((), bool),
+        kept=kept,
     )
 
 
 def of_rollout(spec: Spec, rollout: Rollout, *, state: bool) -> Transition:
-    """Rows of a rollout, ``[time * envs, ...]``; arguments as of `blank`."""
+    """Rows of a rollout, ``[time * envs, ...]``; `state` as of `blank`."""
 
     def seen(observation: Observation) -> Observation:
         return Observation(
@@ -61,6 +65,7 @@ def of_rollout(spec: Spec, rollout: Rollout, *, state: bool) -> Transition:
         action={g.name: to_unit(action_of(g), rollout.action[g.name]) for g in spec.groups},
         reward={name: rollout.reward[name] for name in spec.names},
         terminated=rollout.terminated,
+        kept=rollout.kept,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows)
 
