@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from understudy.experiment.scores import ALL, RANDOM
+from understudy.experiment.scores import RANDOM
 from understudy.experiment.tables import Evaluation
 
 
@@ -50,13 +50,12 @@ def pictured(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def transferred(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Scores by number of agents, to draw; none unless there are several numbers."""
-    if len(evaluation.setting.get("agents") or []) < 2:
-        return []
-    return [
+    rows = [
         {**row, "label": row["model"], "agents": int(row["task"].split()[0])}
         for row in pictured(evaluation)
-        if row.get("score") is not None and row.get("task") != ALL
+        if row.get("score") is not None and str(row.get("task")).endswith(" agents")
     ]
+    return rows if len({row["agents"] for row in rows}) > 1 else []
 
 
 def _score(row: dict[str, Any]) -> dict[str, Any]:
