@@ -23,6 +23,7 @@ from typing import Any
 
 from peers.serve import serve
 from race import BUSY, Program, race
+from random_play import play_at_random
 from results import command, summary, table, target, write
 
 HERE = Path(__file__).parent
@@ -41,34 +42,14 @@ def work(envs: int, steps: int) -> None:
     import jax
     import jax.numpy as jnp
 
-    from understudy.envs import rollout
     from understudy.envs.spread import Spread
 
     env = Spread()
 
-    def step(carry: Any, key: Any) -> tuple[Any, None]:
-        state, checksum = carry
-        act_key, step_key = jax.random.split(key)
-        drawn = jnp.floor(5.0 * jax.random.uniform(act_key, (envs, env.agents, 1)))
-        state, seen, after = rollout.advance(env, state, {"agents": drawn}, step_key)
-        checksum += seen.features["agents"].sum() + after.reward["agents"].sum()
-        return (state, checksum), None
+    def draw(key: Any) -> Any:
+        return jnp.floor(5.0 * jax.random.uniform(key, (envs, env.agents, 1)))
 
-    @jax.jit
-    def play(state: Any, key: Any) -> Any:
-        keys = jax.random.split(key, steps + 1)
-        (state, checksum), _ = jax.lax.scan(step, (state, 0.0), keys[1:])
-        return state, keys[0], checksum
-
-    key = jax.random.key(0)
-    state, _ = rollout.reset(env, key, envs=envs)
-
-    def call() -> float:
-        nonlocal state, key
-        state, key, checksum = play(state, key)
-        return float(checksum)
-
-    serve(call, envs=envs, steps=steps, framework=f"jax {jax.__version__}")
+    play_at_random(env, draw, envs=envs, steps=steps)
 
 
 def work_collect(envs: int, steps: int) -> None:

@@ -22,8 +22,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peers.serve import serve
 from race import BUSY, Program
+from random_play import play_at_random
 from results import command, summary, table, target, write
 
 HERE = Path(__file__).parent
@@ -38,37 +38,15 @@ GROWTH = 3.0
 
 
 def work(agents: int, envs: int, steps: int) -> None:
-    """Random play through `rollout.advance`, in a process of its own."""
+    """Random play, in a process of its own."""
     import jax
 
-    from understudy.envs import rollout
     from understudy.envs.spread import Spread
 
-    env = Spread.goodai(agents=agents)
+    def draw(key: Any) -> Any:
+        return jax.random.uniform(key, (envs, agents, 2), minval=-1.0, maxval=1.0)
 
-    def step(carry: Any, key: Any) -> tuple[Any, None]:
-        state, checksum = carry
-        act_key, step_key = jax.random.split(key)
-        drawn = jax.random.uniform(act_key, (envs, agents, 2), minval=-1.0, maxval=1.0)
-        state, seen, after = rollout.advance(env, state, {"agents": drawn}, step_key)
-        checksum += seen.features["agents"].sum() + after.reward["agents"].sum()
-        return (state, checksum), None
-
-    @jax.jit
-    def play(state: Any, key: Any) -> Any:
-        keys = jax.random.split(key, steps + 1)
-        (state, checksum), _ = jax.lax.scan(step, (state, 0.0), keys[1:])
-        return state, keys[0], checksum
-
-    key = jax.random.key(0)
-    state, _ = rollout.reset(env, key, envs=envs)
-
-    def call() -> float:
-        nonlocal state, key
-        state, key, checksum = play(state, key)
-        return float(checksum)
-
-    serve(call, envs=envs, steps=steps, framework=f"jax {jax.__version__}")
+    play_at_random(Spread.goodai(agents=agents), draw, envs=envs, steps=steps)
 
 
 def start(agents: int, label: str) -> Program:
