@@ -18,6 +18,20 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("understudy", "beartype.beartype")
 
 
+MOST_MAPS = 20_000
+"""Pages of memory with a purpose of their own; Linux allows a process 65,530 of them, compiled
+programs take many, and who asks for more is killed."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Forget programs compiled so far where there are very many."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def key():
     return jax.random.key(0)

@@ -13,13 +13,14 @@ from understudy.networks.actor_critic import ActorCritic
 from understudy.networks.deterministic import ActorQ
 from understudy.networks.policy import NetworkPolicy
 from understudy.networks.sets import SetEncoder
-from understudy.types import Entities, UserError
+from understudy.types import Entities, Group, UserError
 
 LAYOUT = (Entities("others", 2, 3, 4), Entities("landmarks", 14, 4, 2))
 
 
 def encoder(layout=LAYOUT):
-    made = SetEncoder.of(24, layout, 8, "tanh")
+    group = Group("agents", 4, 24, sets=layout)
+    made = SetEncoder.of(group, 24, 8, "tanh")
     keys = iter(jax.random.split(jax.random.key(0), 100))
     return jax.tree.map(lambda leaf: jax.random.normal(next(keys), leaf.shape), made)
 
@@ -60,6 +61,26 @@ def test_a_policy_plays_where_more_or_less_is_seen(network):
         assert np.isfinite(play(policy, env, episodes=2, seed=0).team()).all()
     with pytest.raises(UserError, match=r"sets of .*moving_others.* found .*others"):
         play(policy, us.envs.make("spread-goodai:velocities=false"), episodes=1, seed=0)
+    with pytest.raises(UserError, match=r"2 features of an agent's own, found .* and 4"):
+        play(
+            policy,
+            dataclasses.replace(small, observes=("position", *small.observes)),
+            episodes=1,
+            seed=0,
+        )
+
+
+def test_a_policy_that_reads_features_as_they_come_plays_where_it_sees_as_many():
+    small = us.envs.make("spread-goodai")
+    policy = NetworkPolicy.of(ActorCritic(hidden=(8,)).init(small.spec, jax.random.key(0)), "mode")
+    assert np.isfinite(
+        play(policy, us.envs.make("spread-goodai:agents=9"), episodes=1, seed=0).team()
+    )
+    for words in ("near_landmarks=2", "action=discrete"):
+        with pytest.raises(
+            UserError, match="expected a game in which agents of group 'agents' see"
+        ):
+            play(policy, us.envs.make(f"spread-goodai:{words}"), episodes=1, seed=0)
 
 
 def test_sets_are_refused_where_there_are_none():

@@ -126,14 +126,6 @@ class ActorsAndCritics(eqx.Module):
         """The actors alone."""
         return dataclasses.replace(self, critics={})
 
-    def fitted(self, spec: Spec) -> ActorsAndCritics:
-        """The actors alone, which read sets as large as `spec` says.
-
-        Raises:
-            UserError: for sets of other kinds.
-        """
-        return dataclasses.replace(self.acting(), actors=sets.fitted(self.actors, spec))
-
     @property
     def recurrent(self) -> bool:
         """Rows depend on rows before."""

@@ -144,14 +144,6 @@ class ActorsAndQs(eqx.Module):
         """The actors alone."""
         return dataclasses.replace(self, critics={})
 
-    def fitted(self, spec: Spec) -> ActorsAndQs:
-        """The actors alone, which read sets as large as `spec` says.
-
-        Raises:
-            UserError: for sets of other kinds.
-        """
-        return dataclasses.replace(self.acting(), actors=sets.fitted(self.actors, spec))
-
     @property
     def decentralised(self) -> bool:
         """Each agent acts on what it observes."""

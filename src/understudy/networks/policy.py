@@ -13,8 +13,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Key
 
+from understudy.networks import sets
 from understudy.networks.actions import ActionDistribution
-from understudy.types import Actions, Memory, Mode, Observation, Spec, record
+from understudy.types import Actions, Memory, Mode, Observation, Spec, record, require
 
 
 @record
@@ -138,11 +139,19 @@ class NetworkPolicy(eqx.Module):
         """The same policy for a game that shows other numbers of the same things.
 
         Raises:
-            UserError: where it shows other things.
+            UserError: where agents see or do something else.
         """
-        if self.mode == "explore" or not hasattr(self.network, "fitted"):
-            return self
-        return dataclasses.replace(self, network=self.network.fitted(spec))
+        reads = sets.fitted(self.network, spec)
+        for mine in self.network.spec.groups:
+            theirs = spec[mine.name]
+            same = mine.observation == theirs.observation or sets.read(self.network, mine.name)
+            require(
+                same and mine.action == theirs.action,
+                f"expected a game in which agents of group {mine.name!r} see {mine.observation} "
+                f"features and choose {mine.action}, found {theirs.observation} and "
+                f"{theirs.action}; play in an env like the one the policy was trained in",
+            )
+        return dataclasses.replace(self, network=reads)
 
     def memory(self, agents: Mapping[str, int]) -> Memory:
         """Before the first row."""

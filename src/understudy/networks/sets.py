@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 
 from understudy.networks.mlp import ACTIVATIONS, Activation, Linear
 from understudy.types import Entities, Group, Spec, require
+
+T = TypeVar("T")
 
 
 class Reader(eqx.Module):
@@ -59,14 +61,41 @@ class SetEncoder(eqx.Module):
 
     readers: tuple[Reader, ...]
     layout: tuple[Entities, ...] = eqx.field(static=True)
+    group: str = eqx.field(static=True)
 
     @classmethod
-    def of(
-        cls, inputs: int, layout: tuple[Entities, ...], width: int, activation: Activation
-    ) -> SetEncoder:
-        """As many readers as sets, not drawn yet."""
-        own = inputs - sum(part.count * part.size for part in layout)
-        return cls(tuple(Reader(own, part.size, width, activation) for part in layout), layout)
+    def of(cls, group: Group, inputs: int, width: int, activation: Activation) -> SetEncoder:
+        """As many readers as sets of the group, not drawn yet."""
+        own = inputs - _columns(group.sets)
+        readers = tuple(Reader(own, part.size, width, activation) for part in group.sets)
+        return cls(readers, group.sets, group.name)
+
+    def fitted(self, spec: Spec) -> SetEncoder:
+        """The same weights for sets as large as `spec` says.
+
+        Raises:
+            UserError: for sets of other kinds.
+        """
+        theirs = spec[self.group]
+        sizes = [
+            ([(part.name, part.size) for part in parts], inputs - _columns(parts))
+            for parts, inputs in (
+                (self.layout, self.inputs),
+                (theirs.sets, spec.inputs(self.group)),
+            )
+        ]
+        require(
+            sizes[0] == sizes[1],
+            f"expected a group that shows sets of {sizes[0][0]} (name, columns of each) and "
+            f"{sizes[0][1]} features of an agent's own, found {sizes[1][0]} and {sizes[1][1]}; "
+            "play in an env that shows the same things",
+        )
+        return dataclasses.replace(self, layout=theirs.sets)
+
+    @property
+    def inputs(self) -> int:
+        """Features that go in."""
+        return self._own + _columns(self.layout)
 
     @property
     def outputs(self) -> int:
@@ -103,32 +132,30 @@ def encoder(group: Group, inputs: int, width: int, activation: Activation) -> Se
         f"expected a group that says which of its {group.observation} features are sets of things "
         f"(Group.sets), {group.name!r} does not; leave sets=0",
     )
-    return SetEncoder.of(inputs, group.sets, width, activation)
+    return SetEncoder.of(group, inputs, width, activation)
 
 
-def fitted(networks: dict[str, Any], spec: Spec) -> dict[str, Any]:
-    """Networks of groups that read sets as large as `spec` says; weights stay.
+def fitted(network: T, spec: Spec) -> T:
+    """A network whose sets are as large as `spec` says, wherever in it they are read; weights stay.
 
     Raises:
         UserError: for sets of other kinds.
     """
 
-    def fit(encoder: Any, sets: tuple[Entities, ...]) -> Any:
-        if not isinstance(encoder, SetEncoder):
-            return encoder
-        kinds = [[(part.name, part.size) for part in parts] for parts in (encoder.layout, sets)]
-        require(
-            kinds[0] == kinds[1],
-            f"expected a group that shows sets of {kinds[0]} (name, columns of each), found "
-            f"{kinds[1]}; play in an env that shows the same things",
-        )
-        return dataclasses.replace(encoder, layout=sets)
+    return jax.tree.map(
+        lambda node: node.fitted(spec) if _encodes(node) else node, network, is_leaf=_encodes
+    )
 
-    return {
-        name: jax.tree.map(
-            lambda node, sets=spec[name].sets: fit(node, sets),
-            network,
-            is_leaf=lambda node: isinstance(node, SetEncoder),
-        )
-        for name, network in networks.items()
-    }
+
+def read(network: Any, group: str) -> bool:
+    """Whether what agents of a group see is read as sets."""
+    nodes = jax.tree.leaves(network, is_leaf=_encodes)
+    return any(_encodes(node) and node.group == group for node in nodes)
+
+
+def _encodes(node: Any) -> bool:
+    return isinstance(node, SetEncoder)
+
+
+def _columns(parts: tuple[Entities, ...]) -> int:
+    return sum(part.count * part.size for part in parts)
