@@ -5,8 +5,8 @@
 
 Five seeds, 200 episodes of the expert of `spread_imitation.py`. Every row begins with policies that
 were cloned from what it is shown, and nothing but the learned reward holds them afterwards, so that
-what a reward is worth shows in what becomes of them; two rows also begin with nothing. Steps and
-rates are MILD²'s own for every row.
+what a reward is worth shows in what becomes of them; two rows also begin with nothing. Rates are
+MILD²'s own for every row.
 Beside the score: the variance of what the discriminator paid, and of advantages, as it is
 (``advantage_variance``) and over the variance of returns (``advantage_share``), means of the last
 tenth of training.
@@ -29,7 +29,7 @@ from imitators import IMITATE, JUDGE, TEAM, Cell, arguments, make, scores, train
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 
 DEMONSTRATIONS, EPISODES = 200, 200
-STEPS = 100_000
+STEPS = 60_000
 SHUFFLED = "shuffled agents"
 MEASURED = (
     "advantage_variance", "explained_variance", "reward_correlation", "lipschitz",

@@ -7,7 +7,8 @@ Experts are the trained policies that come with the library; they play both side
 are imitated at once from 200 episodes. In tag and push the sides are opponents: a score is the
 return of one side between a random one (0) and the expert's (1) while the *other side is the
 expert*, so that nobody scores by meeting a weak opponent. In speaker and listener the two are one
-team. Steps and rates are those of `spread_imitation.py`, untouched.
+team. Steps and rates are those of `spread_imitation.py`, untouched; everybody who acts begins with
+the clone.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ GAMES = ("speaker-listener", "tag", "push")
 OPPOSED = ("tag", "push")
 DEMONSTRATIONS, EPISODES = 200, 200
 STEPS = {"own": 400_000, "team": 100_000}
-ALSO_COLD = ("MAGAIL", "MILD²")
-"""Methods that are also trained without a warm start."""
 
 
 def methods(opposed: bool) -> dict[str, tuple[Any, int]]:
@@ -86,9 +85,8 @@ def main() -> None:
         env = us.envs.make(game)
         expert = us.load_policy(f"zoo:{game}", mode="mode")
         demos = us.collect(env, expert, episodes=DEMONSTRATIONS, seed=0)
-        cells = [Cell(name, algorithm, steps, warm, (game,))
-                 for name, (algorithm, steps) in methods(game in OPPOSED).items()
-                 for warm in ([True, False] if name in ALSO_COLD else [True])]  # fmt: skip
+        cells = [Cell(name, algorithm, steps, words=(game,))
+                 for name, (algorithm, steps) in methods(game in OPPOSED).items()]  # fmt: skip
 
         def rows_of(
             cell: Cell, env: Any = env, expert: Any = expert, demos: Any = demos

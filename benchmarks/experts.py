@@ -21,6 +21,7 @@ from typing import Any
 
 import understudy as us
 from results import command, summary, table, target, write
+from training import trained
 
 SEEDS = 5
 SPREAD = {"discount": 0.95}
@@ -68,18 +69,14 @@ GAMES: dict[str, dict[str, Any]] = {
 for a number of steps of their own (``own``)."""
 
 
-def trained(game: str, name: str, folder: Path, steps: int | None = None) -> Any:
+def expert(game: str, name: str, folder: Path, steps: int | None = None) -> Any:
     """The finished run of one optimiser, trained now if it is not there."""
     plan = GAMES[game]
     steps = plan["steps"] if steps is None else steps
-    out = folder / f"{game}-{name.lower()}-{steps}"
-    if (out / "config.json").exists():
-        run = us.Run(out)
-        return run if run.finished else us.resume(out, env=made(plan))
-    options = us.TrainOptions(checkpoint_every=None)
-    return us.train(
-        plan["algorithms"][name], env=made(plan), steps=steps, seeds=SEEDS, out=out,
-        options=options, progress=say(name),
+    return trained(
+        plan["algorithms"][name], folder / f"{game}-{name.lower()}-{steps}", env=made(plan),
+        steps=steps, seeds=SEEDS, options=us.TrainOptions(checkpoint_every=None),
+        progress=say(name),
     )  # fmt: skip
 
 
@@ -112,7 +109,7 @@ def spread(folder: Path, peer: str | None) -> None:
     scores = {}
     budgets = [(name, plan["steps"]) for name in plan["algorithms"]]
     for name, steps in [*budgets, *plan["longer"].items()]:
-        run = trained("spread", name, folder, steps)
+        run = expert("spread", name, folder, steps)
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=400, mode=mode)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]
@@ -178,7 +175,7 @@ def smax(folder: Path, only: list[str] | None) -> None:
     """Battles won on 3m, a part of the results per optimiser."""
     plan = GAMES["smax"]
     for name in only or plan["algorithms"]:
-        run, rows = trained("smax", name, folder, plan["own"].get(name)), []
+        run, rows = expert("smax", name, folder, plan["own"].get(name)), []
         for mode in ("sample", "mode"):
             found = us.evaluate(run, episodes=200, mode=mode, expert=None)
             rows += [row_of(name, row, run, mode) for row in own_rows(found)]

@@ -14,6 +14,7 @@ from typing import Any
 
 import understudy as us
 from results import command, summary, table, target, write
+from training import trained
 from understudy.algorithms.ppo import PPO
 from understudy.experiment.material import fingerprint
 from understudy.networks.transformer import Transformer
@@ -91,9 +92,9 @@ def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path)
         weight = cell.cloning_weight if cell.warm else 0.0
         optimiser = dataclasses.replace(optimiser, decay=decay, cloning_weight=weight)
         algorithm = dataclasses.replace(algorithm, optimiser=optimiser)
-    return _run(
-        algorithm, folder / cell.folder, demonstrations, env=env, warm_start=start,
-        steps=cell.steps,
+    return trained(
+        algorithm, folder / cell.folder, env=env, demonstrations=demonstrations, warm_start=start,
+        steps=cell.steps, seeds=SEEDS,
     )  # fmt: skip
 
 
@@ -101,19 +102,10 @@ def cloned(network: Any, demonstrations: us.Demonstrations, folder: Path) -> Any
     """The run that clones these demonstrations into such networks."""
     about = f"{network!r} {fingerprint(demonstrations)}"
     name = f"cloned-{_kind(network)}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
-    steps = CLONING[_kind(network)]
-    return _run(clone(network), folder / name, demonstrations, steps=steps)
-
-
-def _run(
-    algorithm: Any, out: Path, demonstrations: us.Demonstrations, env: Any = None, **arguments: Any
-) -> Any:
-    if (out / "config.json").exists():
-        run = us.Run(out)
-        return run if run.finished else us.resume(out, env=env, demonstrations=demonstrations)
-    return us.train(
-        algorithm, env=env, demonstrations=demonstrations, seeds=SEEDS, out=out, **arguments
-    )
+    return trained(
+        clone(network), folder / name, demonstrations=demonstrations,
+        steps=CLONING[_kind(network)], seeds=SEEDS,
+    )  # fmt: skip
 
 
 def _kind(network: Any) -> str:

@@ -23,6 +23,24 @@ from understudy.experiment.plan import stretch
 from understudy.types import Batch, Given, Observation
 
 
+def trained(
+    algorithm: Any,
+    out: Path,
+    *,
+    env: Any = None,
+    demonstrations: Demonstrations | None = None,
+    validation: Demonstrations | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+    **arguments: Any,
+) -> Any:
+    """The finished run in `out`: trained now, gone on with, or only read, as far as it exists."""
+    given = {"env": env, "demonstrations": demonstrations, "validation": validation}
+    if not (out / "config.json").exists():
+        return us.train(algorithm, **given, out=out, progress=progress, **arguments)
+    run = us.Run(out)
+    return run if run.finished else us.resume(out, **given, progress=progress)
+
+
 def train_all(
     models: Mapping[str, Any],
     runs: Path,
@@ -38,21 +56,10 @@ def train_all(
     is returned as it is.
     """
     for name, algorithm in models.items():
-        folder = runs / name
-        if (folder / "config.json").exists():
-            run = us.resume(
-                folder, demonstrations=train, validation=validation, progress=progress(name)
-            )
-        else:
-            run = us.train(
-                algorithm,
-                demonstrations=train,
-                validation=validation,
-                steps=steps,
-                seeds=seeds,
-                out=folder,
-                progress=progress(name),
-            )
+        run = trained(
+            algorithm, runs / name, demonstrations=train, validation=validation, steps=steps,
+            seeds=seeds, progress=progress(name),
+        )  # fmt: skip
         print(f"{name}: {run}, {hours(run):.2f} h", flush=True)
         yield name, run
 

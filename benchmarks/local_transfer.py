@@ -1,0 +1,164 @@
+"""Train on four agents, run on twelve, eighty and a thousand (C.3 to C.7).
+
+    python benchmarks/local_transfer.py --plan
+    python benchmarks/local_transfer.py --runs runs
+    python benchmarks/local_transfer.py --runs runs --only "DDPG, shared" BC
+
+The game is `Spread.goodai`: agents see the nearest three others and four landmarks, in a world that
+grows with the team. Every row is trained with the number of agents it says, and runs with all of
+`TESTS` if its policy transfers. Scores are between doing nothing (0) and the assignment of least
+total distance, which sees everything (1), on the same initial states; actions are the most likely
+ones, seeds the interval. The demonstrations of imitators are 200 episodes of that assignment among
+four agents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import understudy as us
+from imitators import IMITATE, JUDGE, OWN, Cell, arguments, cloned, make, minutes, train
+from results import target
+from training import trained
+from understudy.networks.communication import Communicating
+from understudy.networks.discriminators import TransformerDiscriminator
+
+TESTS = {4: 200, 12: 200, 80: 30, 1_000: 2}
+"""Agents -> episodes."""
+FEW, MANY = 3, 5
+"""Seeds among twelve agents, and among four."""
+STEPS = 1_000_000
+"""Env steps of whoever learns from rewards."""
+RATES: dict[str, Any] = {
+    "discount": 0.9, "reward_scale": 0.1, "learning_rate": 5e-4, "critic_rate": 1e-3,
+    "noise": 0.3, "noise_keeps": 0.5,
+}  # fmt: skip
+"""Of DDPG, for every sharing."""
+TALK: dict[str, Any] = {"passes": 10, "batch": 64}
+"""Of both with which communication is measured: a pass takes much longer with it."""
+WANTED = {("DDPG, shared", 4): 0.92, ("DDPG, shared", 12): 0.85, ("DDPG, shared", 80): 0.75}
+IDS = {4: "C.3", 12: "C.5 N = 12", 80: "C.5 N = 80"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """One way to a policy."""
+
+    algorithm: Any
+    steps: int = STEPS
+    """Env steps; 0: it clones."""
+    agents: int = 4
+    """Trained with."""
+    rules: str = ""
+    """More of the game's words."""
+    imitates: bool = False
+
+    @property
+    def seeds(self) -> int:
+        return MANY if self.agents == 4 else FEW
+
+
+def ddpg(steps: int = STEPS, **changes: Any) -> Any:
+    """DDPG whose noise and step sizes fall over its training."""
+    given = {**RATES, "hidden": (128, 128), **changes}
+    made = us.DDPG(**given)
+    updates = steps // (made.envs * made.rollout)
+    return dataclasses.replace(made, decay=updates, noise_decay=updates)
+
+
+def routes() -> dict[str, Route]:
+    """Name -> how it is trained."""
+    team = {
+        "discriminator": TransformerDiscriminator(**JUDGE), "optimiser": OWN, **IMITATE
+    }  # fmt: skip
+    sets = dataclasses.replace(OWN.network, sets=32)
+    talk = Communicating(thought=32)
+    found = {
+        "DDPG, shared": Route(ddpg()),
+        "DDPG, shared, numbers seen": Route(ddpg(), rules="ids=true"),
+        "DDPG, shared, sets": Route(ddpg(sets=32)),
+        "TD3, shared": Route(ddpg(critics=2, target_noise=0.1)),
+        "DDPG, independent": Route(ddpg(sharing="independent")),
+        "DDPG, global": Route(ddpg(sharing="joint")),
+        "DDPG, independent, N = 12": Route(ddpg(sharing="independent"), agents=12),
+        "DDPG, global, N = 12": Route(ddpg(sharing="joint"), agents=12),
+        "MAPPO": Route(dataclasses.replace(OWN, decay=STEPS // (OWN.envs * OWN.rollout))),
+        "BC": Route(OWN.network, steps=0, imitates=True),
+        "BC, sets": Route(sets, steps=0, imitates=True),
+        "MAGAIL": Route(us.MAGAIL(optimiser=OWN, **IMITATE), 400_000, imitates=True),
+        "MILD² discriminator, PPO": Route(us.MILD2(**team), 400_000, imitates=True),
+    }
+    for name, network in {
+        "ATOC, N = 12": talk,
+        "ATOC without communication, N = 12": dataclasses.replace(talk, communicates=False),
+    }.items():
+        steps = 200_000
+        found[name] = Route(
+            dataclasses.replace(ddpg(steps, **TALK), network=network), steps, 12, "ids=true"
+        )
+    return found
+
+
+def game(route: Route, agents: int) -> Any:
+    """The env of a route with so many agents."""
+    return us.envs.make(f"spread-goodai:agents={agents}" + f",{route.rules}" * bool(route.rules))
+
+
+def scored(name: str, route: Route, run: Any) -> list[dict[str, Any]]:
+    """A row per number of agents, over all seeds."""
+    rows = []
+    moves = run.policy(seed=0).transfers
+    for agents in TESTS if moves else [route.agents]:
+        env = game(route, agents)
+        found = us.evaluate(
+            run, env=env, expert="hungarian", floor="noop", episodes=TESTS[agents], mode="mode"
+        )
+        row = next(r for r in found.rows if r.get("seed") == "mean" and not r.get("reference"))
+        low, high = row["intervals"]["normalised"]
+        rows.append({
+            "route": name, "trained_with": route.agents, "agents": agents,
+            "execution": row["execution"], "score": row["normalised"], "low": low, "high": high,
+            "reward": row["mean_return"] / env.spec.horizon,
+            **{key: row[f"game/{key}"] for key in ("distance", "covered", "touches")},
+            "env_steps": route.steps, "seeds": run.seeds, "diverged": len(run.diverged),
+            "minutes": minutes(run),
+        })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    options = arguments(__doc__).parse_args()
+    kinds, demos = routes(), None
+
+    def rows_of(cell: Cell) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        nonlocal demos
+        route = kinds[cell.name]
+        env = game(route, route.agents)
+        if route.imitates and demos is None:
+            demos = us.collect(env, us.experts.hungarian(env), episodes=200, seed=0)
+        if not route.steps:
+            run = cloned(route.algorithm, demos, options.runs)
+        elif route.imitates:
+            run = train(cell, env, demos, options.runs)
+        else:
+            run = trained(
+                route.algorithm, options.runs / cell.folder, env=env, steps=route.steps,
+                seeds=route.seeds,
+            )  # fmt: skip
+        rows = scored(cell.name, route, run)
+        lines = [
+            target(f"{IDS[row['agents']]} {cell.name}", f"{cell.name}, score with {row['agents']} "
+                   "agents", ">=", WANTED[cell.name, row["agents"]], row["score"],
+                   (row["low"], row["high"]))
+            for row in rows if (cell.name, row["agents"]) in WANTED
+        ]  # fmt: skip
+        return rows, lines
+
+    make("local_transfer", [
+        Cell(name, route.algorithm, route.steps, words=("local",)) for name, route in kinds.items()
+    ], options, rows_of)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
