@@ -7,8 +7,8 @@ Experts are the trained policies that come with the library; they play both side
 are imitated at once from 200 episodes. In tag and push the sides are opponents: a score is the
 return of one side between a random one (0) and the expert's (1) while the *other side is the
 expert*, so that nobody scores by meeting a weak opponent. In speaker and listener the two are one
-team. Steps and rates are those of `spread_imitation.py`, untouched; everybody who acts begins with
-the clone.
+team. Rates are those of `spread_imitation.py`, untouched, and steps half as many; everybody who
+acts begins with the clone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from understudy.networks.discriminators import TransformerDiscriminator
 GAMES = ("speaker-listener", "tag", "push")
 OPPOSED = ("tag", "push")
 DEMONSTRATIONS, EPISODES = 200, 200
-STEPS = {"own": 400_000, "team": 100_000}
+STEPS = {"own": 200_000, "team": 50_000}
 
 
 def methods(opposed: bool) -> dict[str, tuple[Any, int]]:

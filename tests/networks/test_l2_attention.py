@@ -60,7 +60,7 @@ def test_it_begins_by_looking_at_others_and_with_outputs_as_large_as_its_inputs(
     x = math.sqrt(32) * jnp.eye(32)[:4]
     weights = np.asarray(shares(drawn, x))
     np.testing.assert_allclose(weights[..., ~np.eye(4, dtype=bool)].mean(), 0.175, atol=0.02)
-    values = drawn.keys(x)[:, 1]
+    values = drawn.keys(x)[1]
     np.testing.assert_allclose(jnp.square(values).sum(-1).mean(), 32.0, rtol=0.25)
 
 

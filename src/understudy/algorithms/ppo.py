@@ -84,7 +84,8 @@ class PPO:
     entropy: float = 0.01
     """Weight of the entropy bonus."""
     cloning_weight: Fixed = 0.0
-    """Weight of behaviour cloning beside, of the demonstrated rows that `Adversarial` hands on."""
+    """Weight of behaviour cloning beside, of demonstrated rows that `Adversarial` hands on, at most
+    as many as were acted in."""
     value_weight: float = 0.5
     """Weight of the critics' loss."""
     value_scaling: bool = True
@@ -186,7 +187,9 @@ class PPO:
                 "none; imitate by adversarial.Adversarial, or give cloning_weight=0",
             )
             assert batch.demonstrations is not None
-            shown = _shared_out(batch.demonstrations, self.minibatches)
+            shown = _shared_out(
+                batch.demonstrations, self.minibatches, most=self.envs * self.rollout
+            )
         network: Network = state.params
         experience, seen, said = look_back(
             network, state.seen, rollout, network.spec, discount=self.discount, trace=self.trace,
@@ -218,21 +221,26 @@ class PPO:
         return NetworkPolicy.of(state.params, mode)
 
 
-def _shared_out(shown: Window, count: int) -> Window:
-    """Demonstrated rows, some for each minibatch ``[count, rows, ...]``.
+def _shared_out(shown: Window, count: int, *, most: int) -> Window:
+    """Demonstrated windows, some for each minibatch ``[count, windows, time, ...]``.
+
+    Args:
+        shown: windows ``[windows, time, ...]``.
+        count: minibatches.
+        most: rows of all minibatches together; more would take time and teach little.
 
     Raises:
         UserError: for fewer rows than minibatches.
     """
-    rows = jax.tree.leaves(shown)[0].shape[0]
+    rows, time = jax.tree.leaves(shown)[0].shape[:2]
     require(
         rows >= count,
         f"expected a demonstrated row for each of {count} minibatches, found {rows}; demonstrate "
         "more per update, or give fewer minibatches",
     )
+    each = min(rows // count, max(1, most // (count * time)))
 
     def share(leaf: Array) -> Array:
-        each = leaf.shape[0] // count
         return leaf[: each * count].reshape(count, each, *leaf.shape[1:])
 
     return jax.tree.map(share, shown)

@@ -34,7 +34,7 @@ class AnyAttention(eqx.Module):
     @abc.abstractmethod
     def keys(
         self, answering: Float[Array, "*lead answering width"]
-    ) -> Float[Array, "*lead answering both width"]:
+    ) -> Float[Array, "*lead both answering width"]:
         """Keys and values of tokens, which may be kept."""
 
     def gains(self) -> dict[str, float]:
@@ -52,26 +52,39 @@ class AnyAttention(eqx.Module):
     def weights(
         self,
         asking: Float[Array, "*lead asking width"],
-        keys: Float[Array, "*lead answering both width"],
+        keys: Float[Array, "*lead both answering width"],
         mask: Bool[Array, "*lead asking answering"],
     ) -> Float[Array, "*lead heads asking answering"]:
         """P: how much of each token that answers goes to each that asks."""
-        scores = self.scores(asking, keys[..., 0, :])
+        scores = self.scores(asking, keys[..., 0, :, :])
         return jax.nn.softmax(jnp.where(mask[..., None, :, :], scores, MASKED))
 
     def attend(
         self,
         asking: Float[Array, "*lead asking width"],
-        keys: Float[Array, "*lead answering both width"],
+        keys: Float[Array, "*lead both answering width"],
         mask: Bool[Array, "*lead asking answering"],
     ) -> Float[Array, "*lead asking width"]:
         """Attention over keys and values made before."""
-        weights, values = self.weights(asking, keys, mask), self._split(keys[..., 1, :])
-        mixed = jnp.einsum("...hqk,...khd->...qhd", weights, values)
-        return self.out(mixed.reshape(asking.shape))
+        values = self._split(keys[..., 1, :, :])
+        return self.out(self._merge(self.weights(asking, keys, mask) @ values))
 
-    def _split(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:-1], self.heads, -1)
+    def _split(
+        self, x: Float[Array, "*lead tokens width"]
+    ) -> Float[Array, "*lead heads tokens size"]:
+        """The part of each head. Heads come first, so that what follows are plain products."""
+        if self.heads == 1:
+            return x[..., None, :, :]
+        return jnp.swapaxes(x.reshape(*x.shape[:-1], self.heads, -1), -3, -2)
+
+    def _merge(
+        self, x: Float[Array, "*lead heads tokens size"]
+    ) -> Float[Array, "*lead tokens width"]:
+        """Undo `_split`."""
+        if self.heads == 1:
+            return x[..., 0, :, :]
+        x = jnp.swapaxes(x, -3, -2)
+        return x.reshape(*x.shape[:-2], -1)
 
 
 class Attention(AnyAttention):
@@ -92,9 +105,9 @@ class Attention(AnyAttention):
 
     def keys(
         self, answering: Float[Array, "*lead answering width"]
-    ) -> Float[Array, "*lead answering both width"]:
+    ) -> Float[Array, "*lead both answering width"]:
         """Keys and values of tokens, which may be kept."""
-        return jnp.stack([self.key(answering), self.value(answering)], -2)
+        return jnp.stack([self.key(answering), self.value(answering)], -3)
 
     def scores(
         self,
@@ -103,7 +116,7 @@ class Attention(AnyAttention):
     ) -> Float[Array, "*lead heads asking answering"]:
         """How much each token that asks wants of each that answers, before the softmax."""
         q, k = self._split(self.query(asking)), self._split(keys)
-        return jnp.einsum("...qhd,...khd->...hqk", q, k) / math.sqrt(q.shape[-1])
+        return q @ jnp.swapaxes(k, -1, -2) / math.sqrt(q.shape[-1])
 
 
 class L2Attention(AnyAttention):
@@ -135,10 +148,10 @@ class L2Attention(AnyAttention):
 
     def keys(
         self, answering: Float[Array, "*lead answering width"]
-    ) -> Float[Array, "*lead answering both width"]:
+    ) -> Float[Array, "*lead both answering width"]:
         """Keys and values of tokens, which may be kept."""
         keys = answering @ self.query_weight.T
-        return jnp.stack([keys, self._values(answering, keys)], -2)
+        return jnp.stack([keys, self._values(answering, keys)], -3)
 
     def scores(
         self,
@@ -148,8 +161,8 @@ class L2Attention(AnyAttention):
         """Minus squared distances, before the softmax."""
         q, k = self._split(asking @ self.query_weight.T), self._split(keys)
         # |q|² is the same in all of a row, which the softmax does not see
-        norms = jnp.swapaxes(jnp.square(k).sum(-1), -1, -2)[..., None, :]
-        products = jnp.einsum("...qhd,...khd->...hqk", q, k)
+        norms = jnp.square(k).sum(-1)[..., None, :]
+        products = q @ jnp.swapaxes(k, -1, -2)
         return (2.0 * products - jnp.broadcast_to(norms, products.shape)) / math.sqrt(q.shape[-1])
 
     def gains(self) -> dict[str, float]:
@@ -174,6 +187,6 @@ class L2Attention(AnyAttention):
         small = jnp.einsum(
             "haw,hbw->hab", self.query_weight.reshape(shape), self.value.weight.reshape(shape)
         )
-        values = jnp.einsum("...ha,hab->...hb", self._split(keys), small) / math.sqrt(shape[1])
+        values = jnp.einsum("...hta,hab->...htb", self._split(keys), small) / math.sqrt(shape[1])
         bias = self.value.bias.reshape((1,) * (x.ndim - 1) + (-1,))
-        return values.reshape(keys.shape) + bias
+        return self._merge(values) + bias

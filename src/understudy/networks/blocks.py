@@ -130,7 +130,7 @@ def _keep(
     """Keys of all tokens: those of this one put with those kept before."""
     if kept is None:
         return keys, None
-    both = jax.lax.dynamic_update_slice_in_dim(kept[number], keys, at, axis=0)
+    both = jax.lax.dynamic_update_slice_in_dim(kept[number], keys, at, axis=1)
     return both, both
 
 

@@ -186,7 +186,7 @@ class TransformerTeam(eqx.Module):
                 log_probs[group.name] = found.log_probs(actions[group.name])
             return actions, log_probs
         seen, alive = self._encode(observation)
-        shape = (seen.shape[0], 2, seen.shape[-1])
+        shape = (2, *seen.shape)
         kept = tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in self.decoder)
         carry, first = (kept, self.start), 0
         for group, own in zip(self.spec.groups, keys, strict=True):
