@@ -6,8 +6,9 @@
 The expert is the seed of that run that wins most, most likely actions. Battles end early, so the
 reward is ``logit``, which can be of either sign, fixed before the first run: one that is always
 positive pays for staying alive whatever the discriminator thinks. Whoever acts begins with the
-clone. The control is MAGAIL with a discriminator that never learns. Scores are between a random policy (0) and the expert (1), of 200
-battles from the same initial states; `share` is the rate of battles won over the expert's.
+clone. The control is MAGAIL with a discriminator that never learns. Scores are between a random
+policy (0) and the expert (1), of 200 battles from the same initial states; `share` is the rate of
+battles won over the expert's.
 """
 
 from __future__ import annotations
