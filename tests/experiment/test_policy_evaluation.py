@@ -248,13 +248,18 @@ def test_figures_of_a_game_are_those_of_its_steps():
     played = play(us.experts.hungarian(env), env, episodes=2, seed=3)
     policy, key = us.experts.hungarian(env), jax.random.fold_in(jax.random.key(3), 1)
     reset_key, act_key, step_key = jax.random.split(key, 3)
+
+    @jax.jit
+    def step(state, observation, t):
+        action, _ = policy.act(observation, (), jax.random.fold_in(act_key, t))
+        return env.step(state, action, jax.random.fold_in(step_key, t))
+
     state, observation = env.reset(reset_key)
     said = []
     for t in range(100):
-        action, _ = policy.act(observation, (), jax.random.fold_in(act_key, t))
-        state, step = env.step(state, action, jax.random.fold_in(step_key, t))
-        observation = step.observation
-        said.append({name: float(value) for name, value in step.info.items()})
+        state, after = step(state, observation, jnp.int32(t))
+        observation = after.observation
+        said.append({name: float(value) for name, value in after.info.items()})
     figures = {name: float(values[1]) for name, values in played.figures.items()}
     assert figures["distance"] == pytest.approx(np.mean([s["distance"] for s in said]), rel=1e-4)
     assert figures["touches"] == pytest.approx(np.mean([s["touches"] for s in said]), abs=1e-4)
