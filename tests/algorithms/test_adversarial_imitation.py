@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,6 +93,24 @@ def test_a_reward_is_of_the_action_of_its_own_step():
     after = rewards(algorithm, state, rows.observation, {"agents": changed})
     moved = np.argwhere(np.asarray(before != after))
     np.testing.assert_array_equal(moved, [[2, 1, 0]])
+
+
+def test_standardised_rewards_have_no_sign_to_stay_or_leave_for():
+    """The same scores, all 5 higher, teach the policy the same, and something else as they are."""
+    _, state, rows, window = played()
+    net = state.discriminator.nets["agents"]
+    bias = net.layers[-1].bias
+    high = eqx.tree_at(lambda s: s.discriminator.nets["agents"].layers[-1].bias, state, bias + 5.0)
+    for standardise, alike in ((True, True), (False, False)):
+        algorithm = Adversarial(
+            OPTIMISER, reward="logit", learning_rate=0.0, standardise=standardise, **SMALL
+        )
+        one, other = (
+            update(algorithm, before, rows, window, jnp.int32(0))[0].optimiser.params
+            for before in (state, high)
+        )
+        pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+        assert all(np.allclose(a, b, atol=1e-4) for a, b in pairs) is alike
 
 
 def test_who_is_not_alive_has_no_reward_and_teaches_nothing():

@@ -35,7 +35,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from understudy.data import replay
 from understudy.functional.adversarial import OBJECTIVES, OMEGAS, REWARD_RANGES, REWARDS
 from understudy.functional.lipschitz import largest_ratio
-from understudy.functional.losses import mean_where
+from understudy.functional.losses import mean_where, standardise
 from understudy.functional.penalties import gradient_penalty, steepness
 from understudy.networks import descent, entries, spectral
 from understudy.networks.discriminators import Inputs, MLPDiscriminator
@@ -89,6 +89,9 @@ class Adversarial:
     reward: Literal["softplus", "logit", "neg", "prob"] = "softplus"
     """How a score becomes a reward. Where episodes can end early choose ``logit``: a reward that is
     always positive (softplus) is for staying alive, one that is always negative (neg) for dying."""
+    standardise: bool = False
+    """The policy learns from rewards that are standardised over each rollout, so that their sign is
+    neither for staying nor for leaving."""
     opposed: bool = False
     """The first group plays against the others: one score, which the others want to be low."""
     omega: Literal["hinge", "square", "entropic"] = "hinge"
@@ -217,7 +220,9 @@ class Adversarial:
         state, said = self.discriminate(state, flat(ours), theirs, step, first)
         reward = self.rewards(state, ours.inputs, alive)
         rewarded = dataclasses.replace(rollout, reward=reward)
-        improved, learned = self._improve(state, Batch(rewarded, shown), step, second)
+        paid = {name: standardise(own, alive[name]) for name, own in reward.items()}
+        earned = dataclasses.replace(rollout, reward=paid) if self.standardise else rewarded
+        improved, learned = self._improve(state, Batch(earned, shown), step, second)
         spec, span = state.inputs.spec, REWARD_RANGES[self.reward]
         told = described(spec, rewarded, rollout.reward, span=span)
         metrics = {**learned, **said, **told, "reward": mean_reward(rollout)}
