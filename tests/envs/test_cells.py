@@ -86,7 +86,7 @@ def test_they_find_what_the_full_search_finds(scatter):
 
 
 def test_they_work_without_an_axis_of_envs_and_with_any_batch():
-    places, here = placed(outside, 130, (2, 2)), placed(scattered, 130, (2, 2), seed=1)
+    places, here = placed(outside, 150, (2, 3)), placed(scattered, 140, (2, 3), seed=1)
     wanted = jax.jit(both)(places, here)[1]
 
     def ask(places, here):
@@ -153,15 +153,15 @@ def play(env, steps, envs):
     return jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(KEY, steps)))(state)[1]
 
 
-@pytest.mark.parametrize(("precise", "steps"), [(False, 10), (True, 40)])
+@pytest.mark.parametrize(("precise", "steps"), [(False, 10), (True, 100)])
 def test_an_episode_of_a_large_team_is_the_same(monkeypatch, precise, steps):
     """All of it in float64: collisions make much of the last digit of float32."""
-    env = Spread.goodai(agents=150, ids=True)
+    env = Spread.goodai(agents=300, ids=True)
     with jax.enable_x64(precise):
         states, found = play(env, steps, 2)
         monkeypatch.setattr(cells, "CROWD", 10**6)
         full_states, wanted = play(env, steps, 2)
-    assert found.reward["agents"].shape == (steps, 150, 2)
+    assert found.reward["agents"].shape == (steps, 300, 2)
     for one, other in zip(
         *map(jax.tree.leaves, ((states, found), (full_states, wanted))), strict=True
     ):
