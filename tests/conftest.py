@@ -19,8 +19,8 @@ install_import_hook("understudy", "beartype.beartype")
 
 
 MOST_MAPS = 20_000
-"""Memory maps of a process, from which on compiled programs are forgotten: they take many, and Linux
-allows 65,530."""
+"""Memory maps of a process from which on compiled programs are forgotten: they take many, and
+Linux allows 65,530."""
 
 
 @pytest.fixture(autouse=True, scope="module")
