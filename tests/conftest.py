@@ -7,6 +7,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # tests wait for the compiler rather than for the program
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ["XLA_FLAGS"] = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+    + os.environ.get("XLA_FLAGS", "")
+)
 
 import jax
 import pytest
@@ -18,18 +22,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("understudy", "beartype.beartype")
 
 
-MOST_MAPS = 20_000
-"""Memory maps of a process from which on compiled programs are forgotten: they take many, and
-Linux allows 65,530."""
-
-
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """Forget programs compiled so far where there are very many."""
+    """Forget programs compiled so far where there are very many, as training does."""
+    from understudy.experiment.room import forget_programs
+
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
-        jax.clear_caches()
+    forget_programs()
 
 
 @pytest.fixture

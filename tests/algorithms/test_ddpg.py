@@ -32,6 +32,7 @@ KINDS = {
     "joint": presets.DDPG(sharing="joint", **SMALL),
     "maddpg": presets.MADDPG(**SMALL),
     "td3": presets.TD3(**SMALL),
+    "three steps": presets.DDPG(n_step=3, **SMALL),
 }
 TINY = {"hidden": (4,), "envs": 2, "rollout": 3, "remembered": 12, "batch": 4, "passes": 2}
 
@@ -61,7 +62,7 @@ def test_targets_by_hand(critics):
                      envs=2, rollout=3, remembered=6)  # fmt: skip
     state, rows = play(algorithm, Home())
     rows = dataclasses.replace(rows, terminated=jnp.zeros((3, 2), bool).at[0].set(True))
-    seen = transitions.of_rollout(Home().spec, rows, state=False)
+    seen = transitions.of_rollout(Home().spec, rows, state=False, discount=0.9)
     after = dataclasses.replace(
         seen.observation_next, alive={"agents": jnp.ones((6, 2), bool).at[5, 1].set(False)}
     )
@@ -77,6 +78,48 @@ def test_targets_by_hand(critics):
     goes_on[5, 1] = 0.0
     target = np.asarray(seen.reward["agents"]) + 0.9 * goes_on * after
     assert float(loss) == pytest.approx(np.square(now - target).sum(0).mean(), rel=1e-5)
+
+
+def test_rows_of_a_few_steps_end_where_episodes_and_rollouts_do():
+    algorithm = presets.DDPG(**{**TINY, "envs": 2, "rollout": 5, "remembered": 10})
+    _, rows = play(algorithm, Home())
+    time, envs = 5, 2
+    generator = np.random.default_rng(0)
+    alive = np.ones((time, envs, 2), bool)
+    alive[2:, 0, 1] = False
+    rows = dataclasses.replace(
+        rows,
+        reward={"agents": jnp.asarray(generator.normal(size=(time, envs, 2)), jnp.float32)},
+        terminated=jnp.zeros((time, envs), bool).at[3, 0].set(True),
+        truncated=jnp.zeros((time, envs), bool).at[1, 1].set(True),
+        observation_next=dataclasses.replace(
+            rows.observation_next,
+            features={
+                "agents": jnp.asarray(generator.normal(size=(time, envs, 2, 1)), jnp.float32)
+            },
+            alive={"agents": jnp.asarray(alive)},
+        ),
+    )
+    spec = Home().spec
+    found = transitions.of_rollout(spec, rows, state=False, discount=0.9, n_step=3)
+    reward, following = np.asarray(rows.reward["agents"]), rows.observation_next.features["agents"]
+    ends = np.asarray(rows.terminated | rows.truncated)
+    for at in range(time):
+        for env in range(envs):
+            row, last = at * envs + env, at
+            while last < min(at + 2, time - 1) and not ends[last, env]:
+                last += 1
+            for agent in range(2):
+                paid = 0.0
+                for step in range(at, last + 1):
+                    if step == at or alive[at:step, env, agent].all():
+                        paid += 0.9 ** (step - at) * reward[step, env, agent]
+                assert found.reward["agents"][row, agent] == pytest.approx(paid, abs=1e-6)
+            assert found.discount[row] == pytest.approx(0.9 ** (last - at + 1))
+            assert bool(found.terminated[row]) == bool(rows.terminated[last, env])
+            np.testing.assert_array_equal(
+                found.observation_next.features["agents"][row], following[last, env]
+            )
 
 
 def test_a_central_critic_judges_one_action_while_others_do_what_they_did():

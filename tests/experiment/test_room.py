@@ -1,5 +1,6 @@
 """Replay buffers are counted before training, and must fit into memory."""
 
+import jax
 import pytest
 
 from contracts.envs import Home
@@ -12,17 +13,28 @@ TINY = {"hidden": (4,), "envs": 2, "rollout": 3, "batch": 4}
 
 
 def test_a_transition_of_two_agents_by_hand():
-    """Seen and seen after (8 bytes and 2 of who is there), done and paid 8 each, 1 of the end."""
+    """Seen and seen after (8 bytes and 2 of who is there), done and paid 8 each, 1 of the end,
+    4 of the discount."""
     algorithm = presets.DDPG(remembered=1_000, **TINY)
     found = room.remembered_bytes(algorithm, Home().spec, None)
-    assert found == 1_000 * (2 * (8 + 2) + 8 + 8 + 1) + 2 * 4
+    assert found == 1_000 * (2 * (8 + 2) + 8 + 8 + 1 + 4) + 2 * 4
     assert room.remembered_bytes(presets.IPPO(hidden=(4,)), Home().spec, None) == 0
 
 
 def test_buffers_that_do_not_fit_are_refused(monkeypatch):
     stages = Stages(((presets.DDPG(remembered=1_000, **TINY), 1),))
     room.check(stages, Home().spec, None, seeds=5)
-    monkeypatch.setattr(room, "machine_bytes", lambda: 2 * 4 * 37_008)
+    monkeypatch.setattr(room, "machine_bytes", lambda: 2 * 4 * 41_008)
     room.check(stages, Home().spec, None, seeds=4)
     with pytest.raises(UserError, match=r"replay buffers of at most .* for each of 5 seeds"):
         room.check(stages, Home().spec, None, seeds=5)
+
+
+def test_programs_are_forgotten_where_there_are_very_many():
+    compiled = jax.jit(lambda x: x + 1)
+    compiled(1)
+    room.forget_programs()
+    assert compiled._cache_size() == 1
+    room.forget_programs(most=0)
+    assert compiled._cache_size() == 0
+    assert compiled(1) == 2

@@ -6,7 +6,9 @@ From a replay of transitions (o, a, r, o') the critics of agent k go down
 
 and the actors up ``mean Q_k(o, μ_k(o_k))``. A game is over for an agent when it was terminated or
 the agent is not alive afterwards; ' marks weights that follow, ``θ' <- (1 - τ) θ' + τ θ``.
-Exploring adds noise to actions. The network decides whose weights and whose eyes these are:
+Exploring adds noise to actions. With `n_step` above 1, r_k is the discounted sum of so many
+rewards, o' what follows them and γ is to their power; nothing corrects for the actions in between,
+which are those of older policies. The network decides whose weights and whose eyes these are:
 
 - ``sharing="independent"``: an actor and a critic for each agent;
 - ``sharing="shared"``: one of each, of local observations, used by every agent: it runs on other
@@ -103,6 +105,8 @@ class DDPG:
     """Updates over which both fall to 0 along a line; 0 keeps them."""
     discount: float = 0.95
     """γ."""
+    n_step: int = 1
+    """Steps whose rewards are counted before critics are asked what follows."""
     follow: float = 0.01
     """τ: how far targets follow in a step."""
     loss: Literal["huber", "square"] = "huber"
@@ -136,7 +140,7 @@ class DDPG:
     """Arguments of the smallest useful size, for tests."""
 
     def __post_init__(self) -> None:
-        for name in ("envs", "rollout", "passes", "batch", "delay"):
+        for name in ("envs", "rollout", "passes", "batch", "delay", "n_step"):
             value = getattr(self, name)
             require(value > 0, f"expected {name} above 0, found {value}")
         rows = self.envs * self.rollout
@@ -195,7 +199,9 @@ class DDPG:
         rollout = batch.rollout
         assert rollout is not None
         spec = state.learned.params.spec
-        rows = transitions.of_rollout(spec, rollout, state=self._keeps_state(spec))
+        rows = transitions.of_rollout(
+            spec, rollout, state=self._keeps_state(spec), discount=self.discount, n_step=self.n_step
+        )
         kept = replay.add(state.replay, rows)
         rate = descent.linear(1.0, step, decay=self.decay)
 
@@ -239,7 +245,7 @@ class DDPG:
         total, worth = jnp.zeros(()), jnp.zeros(())
         for name, said in now.items():
             alive, goes_on, reward = self._rows(rows, name)
-            later = jnp.where(goes_on, self.discount * ahead[name].min(0), 0.0)
+            later = jnp.where(goes_on, rows.discount[:, None] * ahead[name].min(0), 0.0)
             target = self.reward_scale * reward + later
             errors = said - jax.lax.stop_gradient(target)[None]
             cost = _huber(errors) if self.loss == "huber" else jnp.square(errors)

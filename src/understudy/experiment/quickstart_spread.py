@@ -71,7 +71,7 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
         runs[name] = train(
             algorithm, env=env if "env" in algorithm.needs else None, demonstrations=out / "demos",
             warm_start=runs.get(start), steps=steps, seeds=size.seeds,
-            out=out / name.lower().replace("²", "2").replace(", ", "-"), progress=progress,
+            out=out / _folder_name(name), progress=progress,
         )  # fmt: skip
 
     say("measuring all of them between a random policy and the expert")
@@ -84,6 +84,11 @@ def play(out: Path, size: Size, say: Tell, progress: Progress | None) -> Outcome
     folder.write_json(out / "summary.json", summary)
     files = draw(env, runs, whole, out)
     return Outcome(list(runs.values()), summary, files, table(whole), told(whole), next_steps(out))
+
+
+def _folder_name(name: str) -> str:
+    """Of a run, without blanks and signs: ``bc-in-turn``."""
+    return name.lower().replace("²", "2").replace(",", "").replace(" ", "-")
 
 
 def algorithms(size: Size) -> dict[str, tuple[Any, int, str]]:

@@ -24,6 +24,7 @@ from understudy.experiment import (
     loops,
     material,
     practice,
+    room,
     run,
     validation,
 )
@@ -65,6 +66,7 @@ class Session:
     def train(self) -> None:
         """Go on from the last checkpoint, or from the beginning, to the end."""
         started = time.monotonic()
+        room.forget_programs()
         paths = folder.checkpoints(self.folder)
         header = checkpoint.header(paths[-1]) if paths else None
         folder.clean(self.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -12,63 +11,47 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from understudy.networks.attention import Attention
+from understudy.networks.blocks import EncoderBlock
 from understudy.networks.mlp import ACTIVATIONS, Activation, Linear
 from understudy.types import Entities, Group, Spec, require
 
 T = TypeVar("T")
 
 
-class Reader(eqx.Module):
-    """Attention over the things of one kind, asked by what is the agent's own::
-
-        h_i = f(W e_i + b)        softmax_i(q . K h_i / sqrt(d)) V h_i
-
-    over the things that are there; 0 if none is.
-    """
-
-    embed: Linear
-    query: Linear
-    key: Linear
-    value: Linear
-    activation: str = eqx.field(static=True)
-
-    def __init__(self, own: int, size: int, width: int, activation: Activation):
-        self.embed, self.query = Linear(size, width), Linear(own, width)
-        self.key, self.value = Linear(width, width), Linear(width, width)
-        self.activation = activation
-
-    def __call__(
-        self, own: Float[Array, "*lead own"], things: Float[Array, "*lead things size"]
-    ) -> Float[Array, "*lead width"]:
-        """Any number of things."""
-        there = (things != 0).any(-1)
-        hidden = ACTIVATIONS[self.activation](self.embed(things))
-        query = self.query(own)
-        scores = jnp.einsum("...w,...tw->...t", query, self.key(hidden))
-        scores = jnp.where(there, scores / math.sqrt(query.shape[-1]), -jnp.inf)
-        anything = there.any(-1, keepdims=True)
-        weights = jax.nn.softmax(jnp.where(anything, scores, 0.0))
-        weights = jnp.where(anything, weights, 0.0)
-        return jnp.einsum("...t,...tw->...w", weights, self.value(hidden))
+HEADS, BLOCKS = 4, 2
+"""Of attention between things."""
 
 
 class SetEncoder(eqx.Module):
-    """What is the agent's own, and beside it one vector for each set of things.
+    """What is the agent's own, and beside it what it makes of all things it sees.
 
-    Source: attention pooling of Lee et al., "Set Transformer", ICML 2019, section 3.2, with the
-    agent's own features as the only seed.
+    The agent and each thing that is there, of whatever kind, are tokens ``f(W_kind e + b_kind)``,
+    which attend to each other in two blocks, so that things are seen in relation (a landmark with
+    somebody near it); the agent's token comes out.
+
+    Source: self-attention over sets, Lee et al., "Set Transformer", ICML 2019, section 3.1.
+    Deviation: the agent's token takes the place of pooling.
     """
 
-    readers: tuple[Reader, ...]
+    mine: Linear
+    embeds: tuple[Linear, ...]
+    blocks: tuple[EncoderBlock, ...]
     layout: tuple[Entities, ...] = eqx.field(static=True)
     group: str = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
 
     @classmethod
     def of(cls, group: Group, inputs: int, width: int, activation: Activation) -> SetEncoder:
-        """As many readers as sets of the group, not drawn yet."""
-        own = inputs - _columns(group.sets)
-        readers = tuple(Reader(own, part.size, width, activation) for part in group.sets)
-        return cls(readers, group.sets, group.name)
+        """As many kinds of things as sets of the group, not drawn yet."""
+        return cls(
+            mine=Linear(inputs - _columns(group.sets), width),
+            embeds=tuple(Linear(part.size, width) for part in group.sets),
+            blocks=tuple(EncoderBlock(width, HEADS, Attention, activation) for _ in range(BLOCKS)),
+            layout=group.sets,
+            group=group.name,
+            activation=activation,
+        )
 
     def fitted(self, spec: Spec) -> SetEncoder:
         """The same weights for sets as large as `spec` says.
@@ -100,33 +83,46 @@ class SetEncoder(eqx.Module):
     @property
     def outputs(self) -> int:
         """Features that come out."""
-        return sum(r.value.bias.shape[-1] for r in self.readers) + self._own
+        return self.mine.bias.shape[-1] + self._own
 
     @property
     def _own(self) -> int:
-        return self.readers[0].query.weight.shape[-1]
+        return self.mine.weight.shape[-1]
 
     def __call__(self, x: Float[Array, "*lead in"]) -> Float[Array, "*lead out"]:
         """Columns of no set are the agent's own, also those that are put behind all sets."""
-        mine = np.ones(x.shape[-1], bool)
+        columns = np.ones(x.shape[-1], bool)
         for part in self.layout:
-            mine[part.columns] = False
-        own = x[..., np.flatnonzero(mine)]
-        read = [
-            reader(own, x[..., part.columns].reshape(*x.shape[:-1], part.count, part.size))
-            for reader, part in zip(self.readers, self.layout, strict=True)
-        ]
-        return jnp.concatenate([own, *read], -1)
+            columns[part.columns] = False
+        own = x[..., np.flatnonzero(columns)]
+        tokens = [self.mine(own)[..., None, :]]
+        there = [jnp.ones((*x.shape[:-1], 1), bool)]
+        for embed, part in zip(self.embeds, self.layout, strict=True):
+            things = x[..., part.columns].reshape(*x.shape[:-1], part.count, part.size)
+            tokens.append(embed(things))
+            there.append((things != 0).any(-1))
+        hidden = ACTIVATIONS[self.activation](jnp.concatenate(tokens, -2))
+        answers = jnp.concatenate(there, -1)[..., None, :]
+        mask = jnp.broadcast_to(answers, (*answers.shape[:-2], *(answers.shape[-1],) * 2))
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        return jnp.concatenate([own, hidden[..., 0, :]], -1)
 
 
 def encoder(group: Group, inputs: int, width: int, activation: Activation) -> SetEncoder | None:
     """Read the sets of a group; nothing for a width of 0.
 
     Raises:
-        UserError: for a group that says of no columns that they are a set.
+        UserError: for a group that says of no columns that they are a set, and for a width that
+            heads cannot share.
     """
     if width == 0:
         return None
+    require(
+        width % HEADS == 0,
+        f"expected a width of sets that {HEADS} heads can share, found {width}; "
+        f"try {width - width % HEADS + HEADS}",
+    )
     require(
         len(group.sets) > 0,
         f"expected a group that says which of its {group.observation} features are sets of things "
