@@ -8,7 +8,7 @@ were cloned from what it is shown, and nothing but the learned reward holds them
 what a reward is worth shows in what becomes of them. Rates are MILD²'s own for every row.
 Beside the score: the variance of what the discriminator paid, and of advantages, as it is
 (``advantage_variance``) and over the variance of returns (``advantage_share``), means of the last
-tenth of training.
+tenth of training; at the end, how their ranks go with those of the scores.
 Which discriminator meets which policy is the other half of the ablation, and is in `xor.py`, where
 that alone decides.
 
@@ -19,12 +19,14 @@ each is as in the demonstrations, and the team is not.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
 
 import understudy as us
-from imitators import IMITATE, JUDGE, TEAM, Cell, arguments, make, scores, train
+from imitators import IMITATE, JUDGE, SEEDS, TEAM, Cell, arguments, make, scores, train
+from results import FOLDER, command, table, write
 from understudy.networks.discriminators import MLPDiscriminator, TransformerDiscriminator
 
 DEMONSTRATIONS, EPISODES = 200, 200
@@ -98,6 +100,20 @@ def measured(run: Any) -> dict[str, float]:
     return {"reward_variance": float(np.nanmean(moments[..., 1])), "advantage_share": share} | found
 
 
+def explained(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spearman's rank correlation of each figure with the score, over all rows."""
+
+    def ranks(name: str) -> np.ndarray:
+        return np.argsort(np.argsort([row[name] for row in rows]))
+
+    names = ("reward_variance", "advantage_variance", "advantage_share", "reward_correlation")
+    return [
+        {"figure": name, "rows": len(rows),
+         "rank_correlation": float(np.corrcoef(ranks(name), ranks("score"))[0, 1])}
+        for name in names
+    ]  # fmt: skip
+
+
 def main() -> None:
     options = arguments(__doc__).parse_args()
     env = us.envs.make("spread")
@@ -116,6 +132,13 @@ def main() -> None:
         return [{**row, **said} for row in scores(cell, run, env, expert, EPISODES)], []
 
     make("ablation", cells, options, rows_of)
+    rows = json.loads((FOLDER / "ablation.json").read_text())["rows"]
+    modes = [row for row in rows if row.get("mode") == "mode"]
+    if len(modes) == len(CHANGES) and not options.plan:
+        said = explained(modes)
+        write("ablation", command=command(), seeds=range(SEEDS), rows=said, targets=[],
+              part="what goes with scores")  # fmt: skip
+        print(table(said))
 
 
 if __name__ == "__main__":
