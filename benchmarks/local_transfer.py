@@ -53,6 +53,9 @@ class Route:
     rules: str = ""
     """More of the game's words."""
     imitates: bool = False
+    """It is shown demonstrations."""
+    cloned: bool = False
+    """It begins with what BC learned from them, and then learns from rewards."""
 
     @property
     def seeds(self) -> int:
@@ -74,6 +77,8 @@ def routes() -> dict[str, Route]:
     }  # fmt: skip
     sets = dataclasses.replace(OWN.network, sets=32)
     talk = Communicating(thought=32)
+    slow = {"learning_rate": 3e-4, "entropy": 0.0, "decay": STEPS // (OWN.envs * OWN.rollout)}
+    tuned = dataclasses.replace(OWN, **slow)
     found = {
         "DDPG, shared": Route(ddpg()),
         "DDPG, shared, numbers seen": Route(ddpg(), rules="ids=true"),
@@ -85,6 +90,7 @@ def routes() -> dict[str, Route]:
         "DDPG, global, N = 12": Route(ddpg(sharing="joint"), agents=12),
         "MAPPO": Route(dataclasses.replace(OWN, decay=STEPS // (OWN.envs * OWN.rollout))),
         "BC": Route(OWN.network, steps=0, imitates=True),
+        "BC, then MAPPO": Route(tuned, cloned=True),
         "BC, sets": Route(sets, steps=0, imitates=True),
         "MAGAIL": Route(us.MAGAIL(optimiser=OWN, **IMITATE), 400_000, imitates=True),
         "MILD² discriminator, PPO": Route(us.MILD2(**team), 400_000, imitates=True),
@@ -135,7 +141,7 @@ def main() -> None:
         nonlocal demos
         route = kinds[cell.name]
         env = game(route, route.agents)
-        if route.imitates and demos is None:
+        if (route.imitates or route.cloned) and demos is None:
             demos = us.collect(env, us.experts.hungarian(env), episodes=200, seed=0)
         if not route.steps:
             run = cloned(route.algorithm, demos, options.runs)
@@ -145,6 +151,7 @@ def main() -> None:
             run = trained(
                 route.algorithm, options.runs / cell.folder, env=env, steps=route.steps,
                 seeds=route.seeds,
+                warm_start=cloned(OWN.network, demos, options.runs) if route.cloned else None,
             )  # fmt: skip
         rows = scored(cell.name, route, run)
         lines = [

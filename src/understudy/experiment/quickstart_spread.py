@@ -46,13 +46,13 @@ class Size:
     """Episodes of the expert."""
     seeds: int = 3
     """Trainings of each kind, side by side."""
-    cloning: int = 3_000
+    cloning: int = 2_500
     """Updates of behaviour cloning of agents on their own."""
-    cloning_team: int = 800
+    cloning_team: int = 600
     """Updates of behaviour cloning of agents that act in turn."""
-    magail: int = 200_000
+    magail: int = 100_000
     """Env steps of MAGAIL."""
-    mild2: int = 25_600
+    mild2: int = 12_800
     """Env steps of MILD², whose transformers take longer."""
     episodes: int = 100
     """Of every policy, to score it."""
