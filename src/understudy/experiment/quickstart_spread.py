@@ -46,15 +46,15 @@ class Size:
     """Episodes of the expert."""
     seeds: int = 3
     """Trainings of each kind, side by side."""
-    cloning: int = 2_500
+    cloning: int = 2_000
     """Updates of behaviour cloning of agents on their own."""
-    cloning_team: int = 600
+    cloning_team: int = 500
     """Updates of behaviour cloning of agents that act in turn."""
     magail: int = 100_000
     """Env steps of MAGAIL."""
-    mild2: int = 12_800
+    mild2: int = 9_600
     """Env steps of MILD², whose transformers take longer."""
-    episodes: int = 100
+    episodes: int = 60
     """Of every policy, to score it."""
 
 
