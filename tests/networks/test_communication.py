@@ -224,7 +224,7 @@ def test_attention_learns_who_gains_and_who_loses():
     x = jnp.zeros((64, 4, 25)).at[..., 0].set(kind[:, None])
     seen = Observation({"agents": x}, {"agents": jnp.ones((64, 4), bool)})
     kept = {"agents": jnp.full((64, 4, 3), -1).at[:, 0].set(jnp.array([1, 2, 3]))}
-    rows = Transition(seen, seen, None, None, None, kept)
+    rows = Transition(seen, seen, None, None, None, None, kept)
     rows_gain = talkers.gains(judge, rows)["agents"][:2, 0]
     better, worse = int(jnp.argmax(rows_gain)), int(jnp.argmin(rows_gain))
 
