@@ -25,10 +25,10 @@ install_import_hook("understudy", "beartype.beartype")
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
     """Forget programs compiled so far where there are very many, as training does."""
-    from understudy.experiment.room import forget_programs
+    from understudy.experiment import programs
 
     yield
-    forget_programs()
+    programs.forget_many()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.statistics import statistics as measure
-from understudy.experiment import games, protocols, room
+from understudy.experiment import games, programs, protocols
 from understudy.experiment.arena import Arena, Options
 from understudy.experiment.contenders import Contender, contenders, references
 from understudy.experiment.policies import evaluate_policies
@@ -81,7 +81,7 @@ def evaluate(
         "expected demonstrations (to score a generator) or an env (to run a policy), found "
         "both; pass one of them",
     )
-    room.forget_programs()
+    programs.forget_many()
     if env is None and demonstrations is None and games.plays(items[0]):
         env = games.env_of(items[0])
     if env is not None:

@@ -1,11 +1,10 @@
-"""Room for what algorithms remember, asked before training starts, and for compiled programs."""
+"""Is there room for what algorithms remember? Asked before training starts, not in its middle."""
 
 from __future__ import annotations
 
 import functools
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,22 +14,6 @@ from understudy.types import Spec, Statistics, require
 
 SHARE = 0.5
 """Of the machine's memory, for replay buffers: programs hold a second copy for a while."""
-
-
-MOST_MAPS = 20_000
-"""Memory maps of a process from which on it forgets its programs; Linux allows 65,530."""
-
-
-def forget_programs(most: int = MOST_MAPS) -> None:
-    """Forget all that this process has compiled, if it holds very many programs.
-
-    Each takes memory maps of its own, and a process that trains one model after the other would end
-    where the system grants no more. What is used again is compiled again. Only where ``/proc`` says
-    how many maps there are.
-    """
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > most:
-        jax.clear_caches()
 
 
 def remembered_bytes(algorithm: Any, spec: Spec, statistics: Statistics | None) -> int:

@@ -24,7 +24,7 @@ from understudy.experiment import (
     loops,
     material,
     practice,
-    room,
+    programs,
     run,
     validation,
 )
@@ -66,7 +66,7 @@ class Session:
     def train(self) -> None:
         """Go on from the last checkpoint, or from the beginning, to the end."""
         started = time.monotonic()
-        room.forget_programs()
+        programs.forget_many()
         paths = folder.checkpoints(self.folder)
         header = checkpoint.header(paths[-1]) if paths else None
         folder.clean(self.folder)

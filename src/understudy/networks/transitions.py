@@ -104,23 +104,23 @@ def _ahead(
     Rewards of an agent count until it is not alive afterwards.
     """
     time, envs = rollout.terminated.shape
-    last = jnp.broadcast_to(jnp.arange(time)[:, None], (time, envs))
+    rows, ended = jnp.arange(time), rollout.terminated | rollout.truncated
+    last = jnp.broadcast_to(rows[:, None], (time, envs))
     factor = jnp.full((time, envs), discount, jnp.float32)
     reward = {name: rollout.reward[name] for name in names}
     alive = {name: rollout.observation_next.alive[name] for name in names}
-    open_ = ~(rollout.terminated | rollout.truncated)
-    lives = alive
+    covers, lives = ~ended, alive
     for step in range(1, n_step):
-        at = jnp.minimum(jnp.arange(time) + step, time - 1)
-        open_ = open_ & (jnp.arange(time) + step < time)[:, None]
+        at = jnp.minimum(rows + step, time - 1)
+        covers = covers & (rows + step < time)[:, None]
         for name in names:
-            counts = open_[..., None] & lives[name]
+            counts = covers[..., None] & lives[name]
             later = rollout.reward[name][at]
             reward[name] = reward[name] + jnp.where(counts, discount**step * later, 0.0)
         lives = {name: lives[name] & alive[name][at] for name in names}
-        last = jnp.where(open_, at[:, None], last)
-        factor = jnp.where(open_, discount ** (step + 1), factor)
-        open_ = open_ & ~(rollout.terminated | rollout.truncated)[at]
+        last = jnp.where(covers, at[:, None], last)
+        factor = jnp.where(covers, discount ** (step + 1), factor)
+        covers = covers & ~ended[at]
     return reward, last, factor
 
 
