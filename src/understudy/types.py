@@ -122,6 +122,9 @@ class Group:
     sets: tuple[Entities, ...] = ()
     """Which features show things of one kind, if known, in order of their columns; the others are
     the agent's own. A network that reads sets runs on other numbers of them."""
+    advances: bool = False
+    """Its action is what everybody observes next, written as features: one-hot sections, then the
+    continuous values. It plays the part of the world."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -153,6 +156,16 @@ class Spec:
                 "list the groups in acting order",
             )
             seen.append(group.name)
+        advancing = [group for group in self.groups if group.advances]
+        for group in advancing:
+            wanted = 0 if group.action is None else group.action.choices + len(group.action.low)
+            sizes = {other.name: other.observation for other in self.groups}
+            require(
+                len(advancing) == 1 and set(sizes.values()) == {wanted} and group.agents == 1,
+                f"expected one group of one agent that decides the {wanted} features which "
+                f"everybody observes next, found {[g.name for g in advancing]} and observations of "
+                f"{sizes}",
+            )
 
     def __getitem__(self, name: str) -> Group:
         for group in self.groups:

@@ -45,6 +45,21 @@ def shared_content(splits: Splits) -> list[str]:
     return np.unique(np.concatenate(names)).tolist()
 
 
+def seen_states(train: Demonstrations, other: Demonstrations) -> float:
+    """Share of the states of a log that also occur in the log trained on; 0 for other sets."""
+    world = next((group for group in other.spec.groups if group.advances), None)
+    if world is None or not other.frames:
+        return 0.0
+    known, asked = (_rows_of(part.features[world.name]) for part in (train, other))
+    return float(np.isin(asked, known).mean())
+
+
+def _rows_of(features: np.ndarray) -> np.ndarray:
+    """Rows as single values to compare by."""
+    flat = np.ascontiguousarray(features.reshape(len(features), -1)) + np.float32(0)
+    return flat.view(np.dtype((np.void, flat.shape[1] * flat.itemsize)))[:, 0]
+
+
 def _shared(parts: list[np.ndarray]) -> list[str]:
     values = [np.unique(part) for part in parts]
     if not values:

@@ -14,7 +14,8 @@ Rules (positions are the features named x and y, or both of two nameless ones):
 - *duplicates*, error: episodes of equal content under different names. A warning in a set that was
   collected in an env: a small game repeats itself.
 - *leaks*, error: an episode, by name or content, in two parts of a split; a game in two parts is
-  a warning.
+  a warning. Of a log of states and what followed them, also states of another part that occur
+  in training: error where they are more than 5 %, else warning.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ TELEPORT_FACTOR = 12.0
 TELEPORT_SPEED = {"ball": 45.0}
 TELEPORT_SPEED_OTHERS = 13.0
 STILL_SECONDS = 1.0
+LEAKED_STATES = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def check_splits(splits: Splits) -> list[Finding]:
 
 
 def check_leaks(splits: Splits) -> list[Finding]:
-    """Look for episodes and games that are in more than one part."""
+    """Look for episodes, games, and states of a log, that are in more than one part."""
     rules: tuple[tuple[Literal["error", "warning"], str, list[str], str], ...] = (
         ("error", "episodes", fingerprints.shared_ids(splits, "episode"), "split by an id"),
         ("error", "episodes of equal content", fingerprints.shared_content(splits), "drop copies"),
@@ -102,7 +104,20 @@ def check_leaks(splits: Splits) -> list[Finding]:
         )
         for level, what, ids, advice in rules
         if ids
-    ]
+    ] + _leaked_states(splits)
+
+
+def _leaked_states(splits: Splits) -> list[Finding]:
+    """States that were trained on: a set split by rows has the same on both sides."""
+    findings = []
+    for name, part in (("validation", splits.validation), ("test", splits.test)):
+        share = fingerprints.seen_states(splits.train, part)
+        if share > 0:
+            findings.append(Finding(
+                "error" if share > LEAKED_STATES else "warning", "leaks",
+                f"{share:.1%} of the states of {name} also occur in train; split by session",
+            ))  # fmt: skip
+    return findings
 
 
 def _not_finite(d: Demonstrations) -> list[Finding]:

@@ -28,7 +28,7 @@ from understudy.data import columns, episodes, scratch
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.layout import ROW_GROUPS, shapes
 from understudy.data.writer import FORMAT, VERSION, Writer, checksum, row_bytes
-from understudy.types import ActionSpec, Group, Spec, UserError, require
+from understudy.types import ActionSpec, Entities, Group, Spec, UserError, require
 
 RESIDENT_BYTES = 2**30
 
@@ -109,6 +109,8 @@ def spec_from_json(values: Mapping[str, Any]) -> Spec:
             Group(
                 group["name"], group["agents"], group["observation"], action,
                 tuple(group["sees"]), tuple(group["features"]),
+                tuple(Entities(**entities) for entities in group.get("sets", ())),
+                group.get("advances", False),
             )
         )  # fmt: skip
     return Spec(tuple(groups), values["state"], values["horizon"])

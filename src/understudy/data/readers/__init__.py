@@ -21,6 +21,7 @@ READERS = {
     "groupnet": "understudy.data.readers.groupnet:read",
     "table": "understudy.data.readers.table:read",
     "scenes": "understudy.data.readers.scenes:read",
+    "transitions": "understudy.data.readers.transitions:read",
     "kloppy": "understudy.data.readers.kloppy:read",
 }
 """Name of a format -> ``module:function``."""

@@ -1,0 +1,257 @@
+"""Logs of (state, action, next state): CSV without a header, a row for each transition.
+
+``read("transitions", "log.csv", schema="schema.json")``. The schema (`understudy.data.schema`) says
+what columns are: state, action, next state, each as one-hot sections and continuous values. Rows
+are linked to sessions by their states (`understudy.data.sessions`) unless the schema has a column
+for it. A session of n transitions becomes an episode of n + 1 rows, in which two groups act in
+turn: the agent, who decides the action, and the environment, who decides what comes next.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from understudy.data import schema as schemas
+from understudy.data.demonstrations import Demonstrations
+from understudy.data.readers import files
+from understudy.data.schema import Columns, Schema
+from understudy.data.sessions import link
+from understudy.types import UserError, require
+
+SUFFIXES = (".csv", ".csv.gz")
+ODD = 1e-6
+"""How far from 0 or 1 an entry of a one-hot section may be."""
+
+
+def read(
+    sources: files.Source | Sequence[files.Source],
+    *,
+    rate: float | None,
+    unit: str | None,
+    say: Callable[[str], None],
+    schema: Any = None,
+) -> Demonstrations:
+    """Read transitions as documented on this page.
+
+    Args:
+        sources: A file, folder, pattern, or list; transitions are linked across files.
+        rate: Rows per second; 1 if not given.
+        unit: None is needed.
+        say: Called with one sentence per thing worth knowing.
+        schema: Path of a schema file, or its values.
+
+    Raises:
+        UserError: naming the file, and the row and column that is wrong.
+    """
+    if schema is None:
+        raise UserError(
+            "a log of transitions does not say what its columns are; give a schema file as "
+            "schema=PATH (on the command line --options schema=PATH)"
+        )
+    known = schemas.load(schema) if isinstance(schema, str | Path) else schemas.parse(schema)
+    paths = files.expand(sources, SUFFIXES)
+    tables, ids, origins = [], [], []
+    for path, name in zip(paths, files.names(paths), strict=True):
+        table, sessions = _table(path, known)
+        tables.append(table)
+        ids.append(sessions)
+        origins += [name] * len(table)
+    table, origin = np.concatenate(tables), np.asarray(origins)
+    size, acts = known.state.size, known.action.size
+    state, action, after = np.split(table, [size, size + acts], axis=1)
+    chains = _given(np.concatenate(ids)) if known.session else link(state, after)
+    if not known.session:
+        longest = max(len(chain) for chain in chains)
+        say(f"{len(table):,} transitions linked to {len(chains):,} sessions of 1 to {longest:,}")
+    elif (broken := _broken(chains, state, after)) is not None:
+        raise UserError(
+            f"expected every row of a session to go on from the one before, found another state in "
+            f"row {broken + 1} of all; order the rows, or leave session out of the schema"
+        )
+    return _assemble(known, chains, (state, action, after), origin, rate or 1.0, unit or "")
+
+
+def _table(path: Path, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a file ``[rows, columns]``, float64, and the session of each row if it says so."""
+    data, names = files.content(path), schema.columns
+    head = next(csv.reader(io.StringIO(data[: 1 << 20].split(b"\n", 1)[0].decode("latin-1"))), [])
+    require(
+        len(head) == len(names),
+        f"expected the {len(names)} columns of the schema in {path}, found {len(head)}; change one "
+        "of them",
+    )
+    typed = pyarrow.csv.ConvertOptions(
+        column_types={name: pa.string() if name == "session" else pa.float64() for name in names},
+        strings_can_be_null=False, null_values=[],
+    )  # fmt: skip
+    reading = pyarrow.csv.ReadOptions(column_names=list(names))
+    try:
+        found = pyarrow.csv.read_csv(pa.BufferReader(data), reading, convert_options=typed)
+    except pa.ArrowException as error:
+        _complain(path, data, names)
+        raise UserError(f"expected a CSV of numbers in {path}, found {error}") from error
+    sessions = np.zeros(found.num_rows, str)
+    if schema.session:
+        sessions = np.asarray(found.column("session").to_pylist(), str)
+        names = names[1:]
+        empty = np.flatnonzero(np.char.strip(sessions) == "")
+        require(
+            not len(empty),
+            f"expected a session in every row of {path}, found none in row "
+            f"{empty[0] + 1 if len(empty) else 0}, column 1 (session)",
+        )
+    table = np.stack([found.column(name).to_numpy() for name in names], 1)
+    bad = np.argwhere(~np.isfinite(table))
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise UserError(_at(path, row, column, schema, table[row, column], "a finite number"))
+    _check_sections(path, table, schema)
+    return table, sessions
+
+
+def _complain(path: Path, data: bytes, names: Sequence[str]) -> None:
+    """Find the row and column that is not a number.
+
+    Raises:
+        UserError: naming it.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        column = data[: error.start].rsplit(b"\n", 1)[-1].count(b",")
+        raise UserError(
+            f"expected text in UTF-8 in {path}, found another encoding in row {row}, column "
+            f"{column + 1} ({names[min(column, len(names) - 1)]}); save the file again as UTF-8"
+        ) from None
+    for row, cells in enumerate(csv.reader(io.StringIO(text))):
+        require(
+            not cells or len(cells) == len(names),
+            f"expected {len(names)} columns in row {row + 1} of {path}, found {len(cells)}",
+        )
+        for column, cell in enumerate(cells):
+            if names[column] == "session":
+                continue
+            try:
+                float(cell)
+            except ValueError:
+                raise UserError(
+                    f"expected a number in row {row + 1}, column {column + 1} ({names[column]}) of "
+                    f"{path}, found {cell!r}; a log of transitions has no header and no text"
+                ) from None
+
+
+def _check_sections(path: Path, table: np.ndarray, schema: Schema) -> None:
+    """Look whether every section is one-hot.
+
+    Raises:
+        UserError: naming the first row and column that is not.
+    """
+    begin, faults = 0, []
+    for columns in (schema.state, schema.action, schema.state):
+        first = begin
+        for count in columns.sections:
+            part = table[:, first : first + count]
+            odd = (np.abs(part) > ODD) & (np.abs(part - 1) > ODD)
+            wrong = odd.any(1) | (np.abs(part.sum(1) - 1) > ODD)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                at = int(np.argmax(odd[row])) if odd[row].any() else 0
+                faults.append((row, first + at, first, count))
+            first += count
+        begin += columns.size
+    if not faults:
+        return
+    row, column, first, count = min(faults)
+    last = first + count + schema.session
+    span = f"columns {first + 1 + schema.session} to {last}"
+    wanted = f"one 1 and else 0 in the one-hot section of {span}"
+    value = table[row, column]
+    if abs(value) <= ODD or abs(value - 1) <= ODD:
+        value = f"a sum of {table[row, first : first + count].sum():g}"
+    raise UserError(_at(path, row, column, schema, value, wanted))
+
+
+def _at(path: Path, row: int, column: int, schema: Schema, value: Any, wanted: str) -> str:
+    shown = column + schema.session
+    value = value if isinstance(value, str) else f"{value:g}"
+    return (
+        f"expected {wanted}, found {value} in row {row + 1}, column {shown + 1} "
+        f"({schema.columns[shown]}) of {path}"
+    )
+
+
+def _given(sessions: np.ndarray) -> list[np.ndarray]:
+    """Rows of each session that the file names, in order of their first."""
+    _, first, codes = np.unique(sessions, return_index=True, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    chains = np.split(order, np.cumsum(np.bincount(codes))[:-1])
+    return [chains[i] for i in np.argsort(first)]
+
+
+def _broken(chains: list[np.ndarray], state: np.ndarray, after: np.ndarray) -> int | None:
+    """The first row that does not go on from the one before it in its session."""
+    for chain in chains:
+        apart = np.abs(after[chain[:-1]] - state[chain[1:]]).max(1, initial=0.0) > ODD
+        if apart.any():
+            return int(chain[1:][np.argmax(apart)])
+    return None
+
+
+def _assemble(
+    schema: Schema,
+    chains: list[np.ndarray],
+    parts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    origin: np.ndarray,
+    rate: float,
+    unit: str,
+) -> Demonstrations:
+    """Sessions one after the other, each with its last next state as its last row."""
+    state, action, after = parts
+    starts = np.concatenate([[0], np.cumsum([len(c) + 1 for c in chains])]).astype(np.int64)
+    frames, rows = int(starts[-1]), np.concatenate(chains)
+    inner = np.ones(frames, bool)
+    inner[starts[1:] - 1] = False
+    seen = np.zeros((frames, schema.state.size), np.float32)
+    seen[inner] = state[rows]
+    seen[~inner] = after[[chain[-1] for chain in chains]]
+    decided = {
+        schema.agent: indexed(action, schema.action),
+        schema.environment: indexed(after, schema.state),
+    }
+    actions = {}
+    for name, values in decided.items():
+        actions[name] = np.zeros((frames, 1, values.shape[1]), np.float32)
+        actions[name][inner, 0] = values[rows]
+    names = (schema.agent, schema.environment)
+    return Demonstrations(
+        spec=schema.spec,
+        starts=starts,
+        features=dict.fromkeys(names, seen[:, None]),
+        alive={name: np.ones((frames, 1), bool) for name in names},
+        actions=actions,
+        rate=rate,
+        unit=unit,
+        labels={
+            "episode": np.asarray([f"session {i}" for i in range(len(chains))]),
+            "source": origin[[chain[0] for chain in chains]],
+            "session": np.asarray([f"session {i}" for i in range(len(chains))]),
+        },
+    )
+
+
+def indexed(values: np.ndarray, columns: Columns) -> np.ndarray:
+    """One-hot sections as numbers of choices, continuous values as they are, float32."""
+    parts, first = [], 0
+    for count in columns.sections:
+        parts.append(values[:, first : first + count].argmax(1)[:, None])
+        first += count
+    return np.concatenate([*parts, values[:, first:]], 1).astype(np.float32)
