@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from understudy.functional.written import written, written_size
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.blocks import dropped
@@ -45,7 +46,7 @@ FLOOR = 1e-2
 
 
 class Inputs(eqx.Module):
-    """What discriminators read: standardised features, then the action as `tokens.written`."""
+    """What discriminators read: standardised features, then the action as `functional.written`."""
 
     mean: dict[str, Float[Array, " obs"]]
     std: dict[str, Float[Array, " obs"]]
@@ -72,7 +73,7 @@ class Inputs(eqx.Module):
         Raises:
             UserError: for a group that cannot act.
         """
-        return {g.name: g.observation + tokens.written_size(action_of(g)) for g in spec.groups}
+        return {g.name: g.observation + written_size(action_of(g)) for g in spec.groups}
 
     def __call__(self, observation: Observation, action: Actions) -> dict[str, Any]:
         """Inputs ``{group: [*lead, agents, numbers]}`` of rows with any leading axes."""
@@ -81,8 +82,8 @@ class Inputs(eqx.Module):
             x = jnp.asarray(observation.features[group.name])
             row = (1,) * (x.ndim - 1) + (-1,)
             x = (x - self.mean[group.name].reshape(row)) / self.std[group.name].reshape(row)
-            written = tokens.written(action_of(group), jnp.asarray(action[group.name]))
-            made[group.name] = jnp.concatenate([x, written], -1)
+            done = written(action_of(group), jnp.asarray(action[group.name]))
+            made[group.name] = jnp.concatenate([x, done], -1)
         return made
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from understudy.types import ActionSpec, Spec, require
+from understudy.types import Spec, require
 
 
 def join(spec: Spec, arrays: Mapping[str, Any]) -> Array:
@@ -55,20 +55,6 @@ def identified(
         f"{x.shape[-2]}; train with identity=False for other numbers",
     )
     return x + identity.reshape((1,) * (x.ndim - 2) + identity.shape)
-
-
-def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array, "*lead numbers"]:
-    """An action as numbers a network can read: choices one-hot, the rest as it is."""
-    count = len(spec.sections)
-    hots = [
-        jax.nn.one_hot(action[..., i].astype(jnp.int32), n) for i, n in enumerate(spec.sections)
-    ]
-    return jnp.concatenate([*hots, action[..., count:]], -1)
-
-
-def written_size(spec: ActionSpec) -> int:
-    """Numbers of `written`."""
-    return spec.choices + len(spec.low)
 
 
 def among_alive(

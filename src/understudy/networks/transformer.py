@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from understudy import tree
+from understudy.functional.written import written, written_size
 from understudy.networks import tokens
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.attention import Attention
@@ -90,7 +91,7 @@ class Transformer:
         actions = {group.name: action_of(group) for group in spec.groups}
         alone = self.decoder == "independent"
         seen = {g.name: spec.inputs(g.name) if alone else g.observation for g in spec.groups}
-        outputs = {n: tokens.written_size(action) for n, action in actions.items()}
+        outputs = {n: written_size(action) for n, action in actions.items()}
         width, total = self.width, sum(group.agents for group in spec.groups)
         embedding = functools.partial(
             Embedding, normalise=self.normalise, activation=self.activation
@@ -297,7 +298,7 @@ class TransformerTeam(eqx.Module):
         return ACTIVATIONS[self.activation](x)
 
     def _read(self, group: Group, action: Array) -> Array:
-        return self.act_in[group.name](tokens.written(action_of(group), action))
+        return self.act_in[group.name](written(action_of(group), action))
 
     def _alone(self, group: Group, observation: Observation, actions: Any) -> ActionDistribution:
         x = tree.with_seen(group, observation.features[group.name], actions)

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
+from understudy.functional.written import written_size
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.attention import AnyAttention, Attention, L2Attention
@@ -93,7 +94,7 @@ class TransformerDiscriminator:
             UserError: for a group that cannot act.
         """
         width, total = self.width, sum(group.agents for group in spec.groups)
-        sizes = {g.name: tokens.written_size(action_of(g)) for g in spec.groups}
+        sizes = {g.name: written_size(action_of(g)) for g in spec.groups}
         make = ATTENTIONS[self.attention]
         embedding = functools.partial(
             Embedding, normalise=self.normalise, activation=self.activation

@@ -1,0 +1,165 @@
+"""A log as a game: whoever plays its environment decides what comes next.
+
+One group of the spec *advances* the state (`types.Group.advances`): its action, written as
+features, is what everybody observes next, ``s_{t+1} = written(a_environment)``. The others act
+before it. Nothing of the log but states to begin in is in the game, so two policies learned from
+it, one for each side, are a simulator, and are trained and scored like any other team.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from understudy.data import store
+from understudy.data.demonstrations import Demonstrations
+from understudy.envs.actions import executed
+from understudy.functional.written import written
+from understudy.types import (
+    Actions,
+    Group,
+    Observation,
+    Rewards,
+    Spec,
+    Step,
+    record,
+    require,
+)
+
+HORIZON = 10
+"""Steps of an episode, unless told otherwise."""
+
+Reward = Callable[[Observation, Actions, Observation], Rewards]
+"""``(observation, action, next observation) -> {group: [agents]}``."""
+
+
+@record
+class LoggedState:
+    """What everybody observes, and since when."""
+
+    features: Float[Array, " obs"]
+    time: Int[Array, ""]
+
+
+class Logged(eqx.Module):
+    """A game in which one group decides the next state.
+
+    Args:
+        spec: groups, one of which advances the state, and a horizon; episodes are truncated there.
+        starts: states to begin in, ``[starts, obs]``; one is drawn at every reset.
+        reward: of every step; nothing is paid without.
+
+    Raises:
+        UserError: for a spec without such a group or horizon, or starts of another size.
+    """
+
+    spec: Spec = eqx.field(static=True)
+    starts: Float[Array, "starts obs"]
+    reward: Reward | None = None
+
+    def __check_init__(self) -> None:
+        world = environment_of(self.spec)
+        require(
+            self.spec.horizon is not None and self.spec.horizon > 0,
+            f"expected a horizon of at least 1 step, found {self.spec.horizon}",
+        )
+        require(
+            self.starts.ndim == 2 and self.starts.shape[1] == world.observation,
+            f"expected states of {world.observation} features to begin in, found an array of shape "
+            f"{self.starts.shape}",
+        )
+
+    @classmethod
+    def of(
+        cls,
+        demonstrations: Demonstrations,
+        *,
+        horizon: int = HORIZON,
+        starts: Literal["first", "any"] = "first",
+        reward: Reward | None = None,
+    ) -> Logged:
+        """The game that a log shows.
+
+        Args:
+            demonstrations: with a group that advances the state.
+            horizon: steps of an episode.
+            starts: begin where a session begins, or in any state that somebody acted in.
+            reward: of every step.
+
+        Raises:
+            UserError: for demonstrations without such a group.
+        """
+        world = environment_of(demonstrations.spec)
+        require(starts in ("first", "any"), f"expected starts 'first' or 'any', found {starts!r}")
+        if starts == "first":
+            rows = demonstrations.starts[:-1]
+        else:
+            rows = np.flatnonzero(demonstrations.known_actions()[world.name][:, 0])
+        states = np.asarray(demonstrations.features[world.name][rows, 0])
+        spec = Spec(demonstrations.spec.groups, horizon=horizon)
+        return cls(spec, jnp.asarray(states), reward)
+
+    @classmethod
+    def load(
+        cls, demos: str, horizon: int = HORIZON, starts: Literal["first", "any"] = "first"
+    ) -> Logged:
+        """The game of demonstrations on disk: ``"logged:demos=DIR,horizon=20"``."""
+        return cls.of(store.load(Path(demos)), horizon=horizon, starts=starts)
+
+    def reset(self, key: Key[Array, ""]) -> tuple[LoggedState, Observation]:
+        """Draw a state."""
+        drawn = jax.random.randint(key, (), 0, self.starts.shape[0])
+        state = LoggedState(self.starts[drawn], jnp.zeros((), jnp.int32))
+        return state, self._observe(state)
+
+    def step(
+        self, state: LoggedState, action: Actions, key: Key[Array, ""]
+    ) -> tuple[LoggedState, Step]:
+        """What the environment decided comes next."""
+        world = environment_of(self.spec)
+        assert world.action is not None
+        done: Any = executed(self.spec, action)
+        after = LoggedState(written(world.action, done[world.name])[0], state.time + 1)
+        before, now = self._observe(state), self._observe(after)
+        if self.reward is None:
+            reward = {group.name: jnp.zeros(group.agents) for group in self.spec.groups}
+        else:
+            reward = self.reward(before, done, now)
+        return after, Step(
+            observation=now,
+            action=done,
+            reward=reward,
+            terminated=jnp.asarray(False),
+            truncated=after.time >= (self.spec.horizon or 0),
+        )
+
+    def _observe(self, state: LoggedState) -> Observation:
+        features = {
+            group.name: jnp.broadcast_to(state.features, (group.agents, group.observation))
+            for group in self.spec.groups
+        }
+        return Observation(
+            features, {group.name: jnp.ones(group.agents, bool) for group in self.spec.groups}
+        )
+
+
+def environment_of(spec: Spec) -> Group:
+    """The group that advances the state.
+
+    Raises:
+        UserError: when there is none.
+    """
+    found = [group for group in spec.groups if group.advances]
+    require(
+        len(found) == 1,
+        f"expected a group that decides the next state, found none among {list(spec.names)}; read "
+        "a log of transitions (reader 'transitions')",
+    )
+    return found[0]
