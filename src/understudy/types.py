@@ -22,6 +22,10 @@ from understudy.classes import UserError as UserError
 from understudy.classes import hyperparameters as hyperparameters
 from understudy.classes import record as record
 from understudy.classes import require as require
+from understudy.specs import ActionSpec as ActionSpec
+from understudy.specs import Entities as Entities
+from understudy.specs import Group as Group
+from understudy.specs import Spec as Spec
 
 AXES = ("seeds", "envs", "episodes", "batch", "time", "agents", "obs", "act", "latent", "intents")
 
@@ -43,148 +47,6 @@ Memory: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
 Metrics: TypeAlias = dict[str, Float[Array, "..."]]
 """Named scalars and small arrays (a histogram, say); the same names and shapes every step."""
 Mode: TypeAlias = Literal["sample", "mode", "explore"]
-
-# --- specs ---------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class ActionSpec:
-    """A product of categorical sections and bounded continuous dimensions.
-
-    An action is one float row: first one index per section, then the continuous values.
-    Pure-discrete (`low` empty) and pure-continuous (`sections` empty) are special cases.
-    """
-
-    sections: tuple[int, ...] = ()
-    """Number of choices of each categorical section."""
-    low: tuple[float, ...] = ()
-    """Lower bound of each continuous dimension; ``-inf`` if none."""
-    high: tuple[float, ...] = ()
-    """Upper bound of each continuous dimension; ``inf`` if none."""
-
-    def __post_init__(self) -> None:
-        require(
-            len(self.low) == len(self.high),
-            f"expected one upper bound per lower bound, found {len(self.low)} lower and "
-            f"{len(self.high)} upper; give both for each continuous dimension",
-        )
-        require(
-            all(n > 0 for n in self.sections),
-            f"expected every section to have a choice, found sections {self.sections}",
-        )
-
-    @property
-    def size(self) -> int:
-        """Columns of a stored action: sections, then continuous dimensions."""
-        return len(self.sections) + len(self.low)
-
-    @property
-    def choices(self) -> int:
-        """Columns of a legal mask: the choices of all sections, one after the other."""
-        return sum(self.sections)
-
-
-@dataclasses.dataclass(frozen=True)
-class Entities:
-    """Columns of an observation that show things of one kind, each in as many columns."""
-
-    name: str
-    first: int
-    """Number of the first column."""
-    count: int
-    """How many things are shown; one whose columns are all 0 is not there."""
-    size: int
-    """Columns of each."""
-
-    @property
-    def columns(self) -> slice:
-        """All of theirs."""
-        return slice(self.first, self.first + self.count * self.size)
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-    """Agents with the same observation and action spec, stacked on one ``agents`` axis."""
-
-    name: str
-    agents: int
-    """Capacity: slots in storage and in per-agent weights; a policy reads N from its input."""
-    observation: int
-    """Number of features each agent observes."""
-    action: ActionSpec | None = None
-    """None for a track: somebody acted, nobody wrote down how."""
-    sees: tuple[str, ...] = ()
-    """Earlier groups whose action of this step this group observes. An env cannot know it when it
-    observes, so stored features have `observation` columns and a policy appends the actions with
-    `tree.with_seen`; a seen group has a fixed number of agents."""
-    features: tuple[str, ...] = ()
-    """Names of the features, if known: ``("x", "y")``."""
-    sets: tuple[Entities, ...] = ()
-    """Which features show things of one kind, if known, in order of their columns; the others are
-    the agent's own. A network that reads sets runs on other numbers of them."""
-    advances: bool = False
-    """Its action is what everybody observes next, written as features: one-hot sections, then the
-    continuous values. It plays the part of the world."""
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Columns that hold the numbers of other agents of the group, nearest first.
-
-        They are named ``"ids 0"``, ``"ids 1"`` and so on.
-        """
-        return tuple(i for i, name in enumerate(self.features) if name.startswith("ids "))
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """An ordered tuple of groups: the only source of order, of acting too."""
-
-    groups: tuple[Group, ...]
-    state: int = 0
-    """Size of the global state; 0 if none is recorded."""
-    horizon: int | None = None
-    """Longest episode in steps; None if unbounded."""
-
-    def __post_init__(self) -> None:
-        seen: list[str] = []
-        for group in self.groups:
-            require(group.name not in seen, f"group name {group.name!r} is used twice; rename one")
-            missing = [name for name in group.sees if name not in seen]
-            require(
-                not missing,
-                f"group {group.name!r} sees {missing}, expected earlier groups among {seen}; "
-                "list the groups in acting order",
-            )
-            seen.append(group.name)
-        advancing = [group for group in self.groups if group.advances]
-        for group in advancing:
-            wanted = 0 if group.action is None else group.action.choices + len(group.action.low)
-            sizes = {other.name: other.observation for other in self.groups}
-            require(
-                len(advancing) == 1 and set(sizes.values()) == {wanted} and group.agents == 1,
-                f"expected one group of one agent that decides the {wanted} features which "
-                f"everybody observes next, found {[g.name for g in advancing]} and observations of "
-                f"{sizes}",
-            )
-
-    def __getitem__(self, name: str) -> Group:
-        for group in self.groups:
-            if group.name == name:
-                return group
-        raise UserError(f"expected one of the groups {list(self.names)}, found {name!r}")
-
-    def inputs(self, name: str) -> int:
-        """Columns of `tree.with_seen`: a group's features and the actions of all it sees."""
-        seen = [self[other] for other in self[name].sees]
-        return self[name].observation + sum(
-            group.agents * group.action.size for group in seen if group.action
-        )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Group names in order."""
-        return tuple(group.name for group in self.groups)
-
 
 # --- records -------------------------------------------------------------------------------------
 

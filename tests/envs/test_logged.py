@@ -34,10 +34,15 @@ def test_a_log_is_an_env_like_any_other(log):
 def test_the_next_state_is_what_the_environment_decides(log):
     env = Logged.of(log, horizon=2)
     state, before = env.reset(jax.random.key(0))
+    np.testing.assert_array_equal(
+        before.legal["environment"][0], np.r_[before.features["agent"][0, :2] > 0, [True] * 3]
+    )
     action = {"agent": jnp.array([[0.7]]), "environment": jnp.array([[1.0, 2.0, -3.25]])}
     state, step = env.step(state, action, jax.random.key(1))
+    kind = before.features["agent"][0, :2]  # of whom the session is, which never changes
     for name in ("agent", "environment"):
-        np.testing.assert_array_equal(step.observation.features[name], [[0, 1, 0, 0, 1, -3.25]])
+        np.testing.assert_array_equal(step.observation.features[name], [[*kind, 0, 0, 1, -3.25]])
+    np.testing.assert_array_equal(step.action["environment"], [[kind[1], 2, -3.25]])
     assert not step.truncated
     assert before.features["agent"].shape == (1, 6)
     state, step = env.step(state, action, jax.random.key(1))

@@ -9,7 +9,8 @@ A schema is a small JSON file ::
 Columns of a state, and of an action, are one-hot sections in the order given, then continuous
 values. Sections are ``{name: choices}`` or a list of choices, continuous values a list of names or
 a number of them. ``agent`` acts on a state; ``environment`` answers with the next one. With
-``session`` the first column of a file says which session a row is of.
+``session`` the first column of a file says which session a row is of. ``"constant": ["gender"]``
+names sections of the state that never change in a session; without it they are looked for.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Schema:
     """Group that answers with the next one."""
     session: bool = False
     """A column before all others says which session a row is of."""
+    constant: tuple[int, ...] | None = None
+    """Sections of the state that never change in a session; None where nobody says."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ class Schema:
         agent = Group(self.agent, 1, size, self.action.action, features=names)
         answer = Group(
             self.environment, 1, size, self.state.action, sees=(self.agent,), features=names,
-            advances=True,
+            advances=True, constant=self.constant or (),
         )  # fmt: skip
         return Spec((agent, answer))
 
@@ -111,10 +114,10 @@ def parse(values: Any, where: str = "the schema") -> Schema:
     Raises:
         UserError: for anything else.
     """
-    known = {"state", "action", "agent", "environment", "session"}
+    known = {"state", "action", "agent", "environment", "session", "constant"}
     require(
         isinstance(values, Mapping) and {"state", "action"} <= set(values) <= known,
-        f"expected state and action, and perhaps agent, environment, session, in {where}, found "
+        f"expected state and action, perhaps {', '.join(sorted(known))}, in {where}, found "
         f"{sorted(values) if isinstance(values, Mapping) else type(values).__name__}",
     )
     names = {key: values[key] for key in ("agent", "environment") if key in values}
@@ -131,6 +134,8 @@ def parse(values: Any, where: str = "the schema") -> Schema:
         **names,
         session=session,
     )
+    if "constant" in values:
+        schema = dataclasses.replace(schema, constant=_constant(values["constant"], schema, where))
     require(
         schema.agent != schema.environment,
         f"expected two names of agent and environment in {where}, found {schema.agent!r} twice",
@@ -138,6 +143,15 @@ def parse(values: Any, where: str = "the schema") -> Schema:
     require(schema.state.size > 0, f"expected a state with columns in {where}, found none")
     require(schema.action.size > 0, f"expected an action with columns in {where}, found none")
     return schema
+
+
+def _constant(names: Any, schema: Schema, where: str) -> tuple[int, ...]:
+    known = schema.state.section_names
+    require(
+        isinstance(names, list) and set(names) <= set(known),
+        f"expected constant sections among {list(known)} in {where}, found {names!r:.80}",
+    )
+    return tuple(i for i, name in enumerate(known) if name in names)
 
 
 def _columns(values: Any, where: str) -> Columns:

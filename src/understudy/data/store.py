@@ -110,7 +110,7 @@ def spec_from_json(values: Mapping[str, Any]) -> Spec:
                 group["name"], group["agents"], group["observation"], action,
                 tuple(group["sees"]), tuple(group["features"]),
                 tuple(Entities(**entities) for entities in group.get("sets", ())),
-                group.get("advances", False),
+                group.get("advances", False), tuple(group.get("constant", ())),
             )
         )  # fmt: skip
     return Spec(tuple(groups), values["state"], values["horizon"])

@@ -52,7 +52,8 @@ def _check_legal(group: Group, legal: np.ndarray, alive: np.ndarray) -> None:
         legal.shape == shape and legal.dtype == np.bool_,
         f"expected legal {shape} in bool, found {legal.shape} in {legal.dtype}",
     )
-    for section in np.split(legal, np.cumsum(group.action.sections)[:-1], axis=1):
+    ends = np.cumsum(group.action.sections)
+    for section in np.split(legal, ends[:-1], axis=1) if len(ends) else ():
         require(
             section[alive].any(1).all(),
             f"expected a legal choice in every section for live agents of {group.name!r}, found "

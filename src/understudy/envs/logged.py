@@ -2,8 +2,9 @@
 
 One group of the spec *advances* the state (`types.Group.advances`): its action, written as
 features, is what everybody observes next, ``s_{t+1} = written(a_environment)``. The others act
-before it. Nothing of the log but states to begin in is in the game, so two policies learned from
-it, one for each side, are a simulator, and are trained and scored like any other team.
+before it. In sections of the state that never change it has one legal choice, what is now. Nothing
+of the log but states to begin in is in the game, so two policies learned from it, one for each
+side, are a simulator, and are trained and scored like any other team.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ class Logged(eqx.Module):
         world = environment_of(self.spec)
         assert world.action is not None
         done: Any = executed(self.spec, action)
+        done[world.name] = _kept(world, done[world.name], state.features)
         after = LoggedState(written(world.action, done[world.name])[0], state.time + 1)
         before, now = self._observe(state), self._observe(after)
         if self.reward is None:
@@ -145,9 +147,28 @@ class Logged(eqx.Module):
             group.name: jnp.broadcast_to(state.features, (group.agents, group.observation))
             for group in self.spec.groups
         }
+        alive = {group.name: jnp.ones(group.agents, bool) for group in self.spec.groups}
+        world = environment_of(self.spec)
+        if not world.constant:
+            return Observation(features, alive)
+        legal = {
+            group.name: jnp.ones((group.agents, group.action.choices), bool)
+            for group in self.spec.groups
+            if group.action is not None
+        }
         return Observation(
-            features, {group.name: jnp.ones(group.agents, bool) for group in self.spec.groups}
+            features, alive, {**legal, world.name: world.stays_legal(features[world.name])}
         )
+
+
+def _kept(world: Group, action: Any, now: Float[Array, " obs"]) -> Any:
+    """The action with what never changes as it is now."""
+    assert world.action is not None
+    ends = np.cumsum(world.action.sections)
+    for section in world.constant:
+        choices = now[ends[section] - world.action.sections[section] : ends[section]]
+        action = action.at[:, section].set(jnp.argmax(choices).astype(action.dtype))
+    return action
 
 
 def environment_of(spec: Spec) -> Group:

@@ -17,6 +17,8 @@ from jaxtyping import Array, Float, Key
 from understudy import tree
 from understudy.networks import sets
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
+from understudy.networks.critic_features import critic_features, critic_inputs, same_number
+from understudy.networks.following import Following, following_outputs
 from understudy.networks.mlp import Activation
 from understudy.networks.players import Player, Players, Sharing, drawn
 from understudy.networks.policy import Evaluated, Rows
@@ -83,12 +85,15 @@ class ActorCritic:
         Raises:
             UserError: for a group that cannot act, or squashed actions without bounds.
         """
-        actors, critics, stds = {}, {}, {}
+        actors, critics, stds, follows = {}, {}, {}, {}
         for number, group in enumerate(spec.groups):
             action = action_of(group)
             first, second = jax.random.split(jax.random.fold_in(key, number))
             together = group.agents if self.sharing == "joint" else 1
             seen, outputs = spec.inputs(group.name), action.choices + len(action.low)
+            if group.advances:
+                follows[group.name] = Following.of(action)
+                outputs = following_outputs(action)
             player = self._player(group, together * seen, together * outputs, self.sets)
             actors[group.name] = drawn(
                 player, group.agents, first, sharing=self.sharing, gain=self.gain
@@ -101,7 +106,9 @@ class ActorCritic:
             lead = () if self.sharing == "shared" else (group.agents,)
             start = jnp.asarray(self.std_start, jnp.float32)
             stds[group.name] = jnp.broadcast_to(start, (*lead, len(action.low)))
-        return ActorsAndCritics(actors, critics, stds, spec, self.critic, self.squash, self.std)
+        return ActorsAndCritics(
+            actors, critics, stds, follows, spec, self.critic, self.squash, self.std
+        )
 
     def _player(self, group: Group, inputs: int, outputs: int, width: int) -> Player:
         return Player(
@@ -117,6 +124,8 @@ class ActorsAndCritics(eqx.Module):
     actors: dict[str, Players]
     critics: dict[str, Players]
     stds: dict[str, Float[Array, "*agents dimensions"]]
+    follows: dict[str, Following]
+    """Of a group that decides what comes next: how that differs from what is now."""
     spec: Spec = eqx.field(static=True)
     critic: str = eqx.field(static=True)
     squash: bool = eqx.field(static=True)
@@ -231,6 +240,11 @@ class ActorsAndCritics(eqx.Module):
             actor: its network and the number its deviations are made of.
             rows: its ``features``, ``legal``, ``starts`` and ``memory``.
         """
+        require(
+            not group.advances,
+            f"expected a group that acts in a game, found {group.name!r}, which decides what comes "
+            "next; use PPO",
+        )
         net, std = actor
         head, _ = net.sequence(rows.features, rows.starts, rows.memory if self.recurrent else None)
         std = positive(std, self.std).reshape(1, 1, -1)
@@ -250,10 +264,14 @@ class ActorsAndCritics(eqx.Module):
     ) -> ActionDistribution:
         """A head's output as a distribution of actions."""
         std = self.stds[group.name]
-        std = std.reshape((1,) * (head.ndim - std.ndim) + std.shape)
+        std = positive(std.reshape((1,) * (head.ndim - std.ndim) + std.shape), self.std)
         legal = None if observation.legal is None else observation.legal[group.name]
+        if group.advances:
+            now = observation.features[group.name]
+            head, std = self.follows[group.name](action_of(group), head, now, std)
+            return ActionDistribution.from_head(head, std, action_of(group), legal=legal)
         return ActionDistribution.from_head(
-            head, positive(std, self.std), action_of(group), legal=legal, squash=self.squash
+            head, std, action_of(group), legal=legal, squash=self.squash
         )
 
     def _seen(
@@ -272,70 +290,3 @@ class ActorsAndCritics(eqx.Module):
         memory = rows.memory["critics"][group.name] if self.recurrent else None
         values, memories = critic.sequence(x, rows.starts, memory)
         return values[..., 0], memories
-
-
-def critic_inputs(spec: Spec, group: Group, critic: str, sharing: Sharing) -> int:
-    """Number of features a critic reads; see `critic_features`."""
-    own = group.observation * (group.agents if sharing == "joint" else 1)
-    if critic == "own":
-        return own
-    everything = sum(g.observation * g.agents for g in spec.groups)
-    if sharing == "joint":
-        return own + spec.state if spec.state else everything
-    return own + (spec.state or everything) + (group.agents if sharing == "shared" else 0)
-
-
-def critic_features(
-    spec: Spec, group: Group, observation: Observation, critic: str, sharing: Sharing
-) -> Float[Array, "*lead rows features"]:
-    """What critics read, a row for each agent: own features; central ones also the state, and which
-    agent it is. A joint critic reads its rows side by side.
-
-    Raises:
-        UserError: when a central or joint critic meets another number of agents than it was made
-            for.
-    """
-    if sharing == "joint":
-        return _joint_features(spec, group, observation, critic)
-    own = observation.features[group.name]
-    if critic == "own":
-        return own
-    *lead, agents, _ = own.shape
-    same_number(group, agents, "a central critic", "critic='own'")
-    state = observation.state
-    if state is None:
-        parts = [observation.features[name].reshape(*lead, -1) for name in spec.names]
-        state = jnp.concatenate(parts, -1)
-    pieces = [own, jnp.broadcast_to(state[..., None, :], (*lead, agents, state.shape[-1]))]
-    if sharing == "shared":
-        number = jnp.eye(agents, dtype=own.dtype)
-        pieces.append(jnp.broadcast_to(number, (*lead, agents, agents)))
-    return jnp.concatenate(pieces, -1)
-
-
-def _joint_features(
-    spec: Spec, group: Group, observation: Observation, critic: str
-) -> Float[Array, "*lead rows features"]:
-    """Rows of all agents, 0 for the dead; of everything one row."""
-
-    def rows(name: str) -> Array:
-        same_number(spec[name], observation.features[name].shape[-2], "a joint critic",
-                    "sharing='shared' and critic='own'")  # fmt: skip
-        return jnp.where(observation.alive[name][..., None], observation.features[name], 0.0)
-
-    if critic == "own":
-        return rows(group.name)
-    names = spec.names if observation.state is None else (group.name,)
-    parts = [rows(name).reshape(*observation.features[name].shape[:-2], -1) for name in names]
-    if observation.state is not None:
-        parts.append(jnp.asarray(observation.state))
-    return jnp.concatenate(parts, -1)[..., None, :]
-
-
-def same_number(group: Group, agents: int, what: str, instead: str) -> None:
-    """Refuse another number of agents than a group was built for."""
-    require(
-        agents == group.agents,
-        f"expected {group.agents} agents for {what}, found {agents}; train with {instead} for "
-        "other numbers",
-    )

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key
 from understudy import tree
 from understudy.networks import sets
 from understudy.networks.actions import action_of
-from understudy.networks.actor_critic import critic_features, critic_inputs, same_number
+from understudy.networks.critic_features import critic_features, critic_inputs, same_number
 from understudy.networks.mlp import Activation
 from understudy.networks.players import Player, Players, Sharing, drawn
 from understudy.types import (

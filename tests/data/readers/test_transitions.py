@@ -48,7 +48,10 @@ def test_transitions_become_sessions_of_two_groups_in_turn(tmp_path, name):
     path = tmp_path / "schema.json"
     path.write_text(json.dumps(SCHEMA))
     d = read("transitions", written(tmp_path / name, ROWS), schema=str(path), say=said.append)
-    assert said == ["3 transitions linked to 2 sessions of 1 to 2"]
+    assert said == [
+        "3 transitions linked to 2 sessions of 1 to 2",
+        "1 sections never change in a session and will be copied: kind",
+    ]
     user, platform = d.spec.groups
     assert (user.name, user.sees, user.advances) == ("user", (), False)
     assert (platform.name, platform.sees, platform.advances) == ("platform", ("user",), True)
@@ -56,6 +59,11 @@ def test_transitions_become_sessions_of_two_groups_in_turn(tmp_path, name):
     assert platform.action is not None
     assert platform.action.sections == (2, 3)
     assert d.actions is not None
+    assert platform.constant == (0,)
+    assert d.legal is not None
+    assert d.legal["platform"][:, 0].tolist() == (
+        2 * [[False, True, True, True, True]] + 3 * [[True, False, True, True, True]]
+    )
     assert d.starts.tolist() == [0, 2, 5]
     np.testing.assert_array_equal(d.features["user"][2:, 0], [
         state(0, 0, 0.0), state(0, 1, 0.5), state(0, 2, 1.5)
@@ -106,6 +114,8 @@ def changed(number, column, value):
         (ROWS, {"state": {}}, "expected state and action"),
         (ROWS, {**SCHEMA, "state": {}}, "state with columns"),
         (ROWS, {**SCHEMA, "environment": "user"}, "two names"),
+        (ROWS, {**SCHEMA, "constant": ["page"]}, "'page' never to change, .* change in row 1"),
+        (ROWS, {**SCHEMA, "constant": ["colour"]}, r"among \['kind', 'page'\]"),
         (ROWS, None, "give a schema file"),
     ],
 )  # fmt: skip

@@ -4,12 +4,14 @@
 what columns are: state, action, next state, each as one-hot sections and continuous values. Rows
 are linked to sessions by their states (`understudy.data.sessions`) unless the schema has a column
 for it. A session of n transitions becomes an episode of n + 1 rows, in which two groups act in
-turn: the agent, who decides the action, and the environment, who decides what comes next.
+turn: the agent, who decides the action, and the environment, who decides what comes next. Sections
+of the state that never change in a session are said to be constant (`types.Group.constant`).
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,7 +78,34 @@ def read(
             f"expected every row of a session to go on from the one before, found another state in "
             f"row {broken + 1} of all; order the rows, or leave session out of the schema"
         )
+    known = dataclasses.replace(known, constant=_constant(known, state, after, say))
     return _assemble(known, chains, (state, action, after), origin, rate or 1.0, unit or "")
+
+
+def _constant(
+    schema: Schema, state: np.ndarray, after: np.ndarray, say: Callable[[str], None]
+) -> tuple[int, ...]:
+    """Sections that no transition changes.
+
+    Raises:
+        UserError: where the schema says that one never changes, and it does.
+    """
+    columns, same = schema.state, []
+    before, now = indexed(state, columns), indexed(after, columns)
+    for i, name in enumerate(columns.section_names):
+        changes = np.flatnonzero(before[:, i] != now[:, i])
+        require(
+            not len(changes) or i not in (schema.constant or ()),
+            f"expected section {name!r} never to change, as the schema says, found a change in row "
+            f"{int(changes[0]) + 1 if len(changes) else 0} of all; leave it out of constant",
+        )
+        same += [] if len(changes) else [i]
+    if schema.constant is not None:
+        return schema.constant
+    if same:
+        names = ", ".join(columns.section_names[i] for i in same)
+        say(f"{len(same)} sections never change in a session and will be copied: {names}")
+    return tuple(same)
 
 
 def _table(path: Path, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
@@ -231,9 +260,17 @@ def _assemble(
     for name, values in decided.items():
         actions[name] = np.zeros((frames, 1, values.shape[1]), np.float32)
         actions[name][inner, 0] = values[rows]
-    names = (schema.agent, schema.environment)
+    agent, world = schema.spec.groups
+    names = (agent.name, world.name)
+    legal = None
+    if world.constant:
+        legal = {
+            agent.name: np.ones((frames, 1, sum(schema.action.sections)), bool),
+            world.name: world.stays_legal(seen)[:, None],
+        }
     return Demonstrations(
         spec=schema.spec,
+        legal=legal,
         starts=starts,
         features=dict.fromkeys(names, seen[:, None]),
         alive={name: np.ones((frames, 1), bool) for name in names},
