@@ -1,10 +1,11 @@
-"""A1.16, B1.12: kill trainings with SIGKILL at random moments, and resume them each time.
+"""A1.16, B1.12, C.8: kill trainings with SIGKILL at random moments, and resume them each time.
 
 ``python benchmarks/reliability_kill.py [--kills 10] [--seed 0] [--only NAME ...]`` trains once
 without interruption, then kills at moments drawn over the whole life of a process and resumes,
 until so many kills are done (a run that comes to its end between two kills is followed by another),
-all through the command line: a generator of plays, every policy optimiser in a JAX env, and one in
-MuJoCo. Every byte that a killed run leaves behind is compared with the uninterrupted one.
+all through the command line: a generator of plays, every policy optimiser in a JAX env, one in
+MuJoCo, and one with a replay buffer, whose bytes are stated. Every byte that a killed run leaves
+behind is compared with the uninterrupted one.
 Prints one JSON object and writes it to ``results/reliability.json``; exit code 1 if any differ.
 """
 
@@ -22,8 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import understudy as us
 from results import command, target, write
 from understudy.data import boids, save
+from understudy.experiment import room
 
 UNDERSTUDY = [sys.executable, "-m", "understudy"]
 SKIP = ("timing.json", ".lock", "config.json")
@@ -42,6 +45,19 @@ TRAININGS = {
     "happo": ["happo", "--env", "spread", "--envs", "8", *ROWS, "80000"],
     "mat": ["mat", "--env", "spread", "--envs", "8", "--network.width", "16", *ROWS, "40000"],
     "mappo in MuJoCo": ["mappo", "--env", "halfcheetah-6x1:envs=8", "--envs", "4", *ROWS, "20000"],
+    "ddpg": [
+        "ddpg",
+        "--env",
+        "spread-goodai",
+        "--envs",
+        "8",
+        "--passes",
+        "5",
+        "--remembered",
+        "20000",
+        *ROWS,
+        "40000",
+    ],
 }
 """What is trained, by the words after ``understudy train``."""
 
@@ -84,6 +100,14 @@ def contents(run: Path) -> dict[str, bytes]:
     }
 
 
+def remembered(run: Path) -> dict[str, Any]:
+    """Bytes of replay buffers of one seed, as they are checked before training; none without."""
+    read = us.Run(run)
+    if not hasattr(algorithm := read.algorithm, "remembered"):
+        return {}
+    return {"replay_bytes_per_seed": room.remembered_bytes(algorithm, read.spec, None)}
+
+
 def measure(name: str, kills: int, seed: int, demos: Path, work: Path) -> dict[str, Any]:
     """Train whole, train killed, compare."""
     chance = random.Random(seed)
@@ -114,10 +138,19 @@ def measure(name: str, kills: int, seed: int, demos: Path, work: Path) -> dict[s
         "moments_s": moments,
         "steps_logged_at_kill": steps_at,
         "uninterrupted_s": round(whole_seconds, 2),
+        **remembered(work / "whole"),
         "files_compared": len(whole),
         "files_that_differ": sorted(differ),
         "bit_identical": not differ,
     }
+
+
+PARTS = {
+    "reliability_kill": ("A1.16", ("intent-vrnn",)),
+    "reliability_kill optimisers": ("B1.12", ("mappo", "happo", "mat", "mappo in MuJoCo")),
+    "reliability_kill replay": ("C.8", ("ddpg",)),
+}
+"""Part of the results -> its id, and the trainings it is about."""
 
 
 def keep(part: str, rows: list[dict[str, Any]], id: str, what: str, wanted: int) -> None:
@@ -144,14 +177,11 @@ def main() -> None:
             save(boids(episodes=256, seed=0, length=30), demos)
             rows.append(measure(name, arguments.kills, arguments.seed, demos, Path(work)))
         print(json.dumps(rows[-1], indent=2), flush=True)
-    plays = [row for row in rows if row["training"] == "intent-vrnn"]
-    acting = [row for row in rows if row["training"] != "intent-vrnn"]
-    if plays:
-        keep("reliability_kill", plays, "A1.16", "kills survived by a bit-identical run", 10)
-    if acting:
-        names = ", ".join(row["training"] for row in acting)
-        what = f"kills survived by bit-identical runs of each of {names}"
-        keep("reliability_kill optimisers", acting, "B1.12", what, arguments.kills)
+    for part, (id, names) in PARTS.items():
+        if found := [row for row in rows if row["training"] in names]:
+            told = ", ".join(row["training"] for row in found)
+            what = f"kills survived by bit-identical runs of each of {told}"
+            keep(part, found, id, what, arguments.kills)
     sys.exit(0 if all(row["bit_identical"] for row in rows) else 1)
 
 
