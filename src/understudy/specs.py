@@ -168,6 +168,21 @@ class Spec:
         )
 
     @property
+    def world(self) -> Group:
+        """The group that advances the state.
+
+        Raises:
+            UserError: when there is none.
+        """
+        found = [group for group in self.groups if group.advances]
+        require(
+            len(found) == 1,
+            f"expected a group that decides the next state, found none among {list(self.names)}; "
+            "read a log of transitions (reader 'transitions')",
+        )
+        return found[0]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Group names in order."""
         return tuple(group.name for group in self.groups)

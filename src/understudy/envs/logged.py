@@ -66,7 +66,7 @@ class Logged(eqx.Module):
     reward: Reward | None = None
 
     def __check_init__(self) -> None:
-        world = environment_of(self.spec)
+        world = self.spec.world
         require(
             self.spec.horizon is not None and self.spec.horizon > 0,
             f"expected a horizon of at least 1 step, found {self.spec.horizon}",
@@ -97,7 +97,7 @@ class Logged(eqx.Module):
         Raises:
             UserError: for demonstrations without such a group.
         """
-        world = environment_of(demonstrations.spec)
+        world = demonstrations.spec.world
         require(starts in ("first", "any"), f"expected starts 'first' or 'any', found {starts!r}")
         if starts == "first":
             rows = demonstrations.starts[:-1]
@@ -124,7 +124,7 @@ class Logged(eqx.Module):
         self, state: LoggedState, action: Actions, key: Key[Array, ""]
     ) -> tuple[LoggedState, Step]:
         """What the environment decided comes next."""
-        world = environment_of(self.spec)
+        world = self.spec.world
         assert world.action is not None
         done: Any = executed(self.spec, action)
         done[world.name] = _kept(world, done[world.name], state.features)
@@ -148,7 +148,7 @@ class Logged(eqx.Module):
             for group in self.spec.groups
         }
         alive = {group.name: jnp.ones(group.agents, bool) for group in self.spec.groups}
-        world = environment_of(self.spec)
+        world = self.spec.world
         if not world.constant:
             return Observation(features, alive)
         legal = {
@@ -169,18 +169,3 @@ def _kept(world: Group, action: Any, now: Float[Array, " obs"]) -> Any:
         choices = now[ends[section] - world.action.sections[section] : ends[section]]
         action = action.at[:, section].set(jnp.argmax(choices).astype(action.dtype))
     return action
-
-
-def environment_of(spec: Spec) -> Group:
-    """The group that advances the state.
-
-    Raises:
-        UserError: when there is none.
-    """
-    found = [group for group in spec.groups if group.advances]
-    require(
-        len(found) == 1,
-        f"expected a group that decides the next state, found none among {list(spec.names)}; read "
-        "a log of transitions (reader 'transitions')",
-    )
-    return found[0]
