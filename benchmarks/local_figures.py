@@ -5,7 +5,7 @@
 
 - ``local-convergence.svg``: reward of a step while exploring, mean of the seeds between the least
   and the most of them, each smoothed over twenty thousand env steps, beside what scripted policies
-  earn;
+  earn, of those that have been scored;
 - ``local-transfer.svg``: scores of what was trained with four agents, run with more.
 """
 
@@ -32,6 +32,8 @@ ANCHORS = ("no action", "local rule", "assignment")
 """Scripted policies whose reward is a line."""
 MOVED = ("DDPG, shared", "DDPG, shared, in short", "DDPG, shared, in short, numbers seen", "BC")
 """Rows of the table that are scored with more agents."""
+SHOWN = (-0.6, 1.05)
+"""Scores in the picture; some rows fall far below it."""
 SMOOTHED = 20_000
 """Env steps."""
 
@@ -48,11 +50,11 @@ def smoothed(values: np.ndarray, width: int) -> np.ndarray:
 
 def convergence(runs: Path) -> Path:
     """Draw rewards while training with four agents."""
-    kinds = routes()
+    kinds, scored = routes(), {row["route"] for row in rows("local_transfer")}
     with style.styled():
         figure = style.figure(6.4, 3.4)
         axis = figure.subplots()
-        for number, name in enumerate(LEARNERS):
+        for number, name in enumerate(name for name in LEARNERS if name in scored):
             run = Run(runs / kinds[name].cell(name).folder)
             steps, values = series(run.metrics, "reward")
             each = kinds[name].algorithm.envs * kinds[name].algorithm.rollout
@@ -87,9 +89,9 @@ def transfer() -> Path:
          "intervals": {"score": (row["low"], row["high"])}}
         for row in rows("local_transfer") if row["route"] in MOVED
     ]  # fmt: skip
-    draw_transfer(drawn, trained=4, floor="no action").savefig(
-        path := OUT / "local-transfer.svg", metadata={"Date": None}
-    )
+    figure = draw_transfer(drawn, trained=4, floor="no action")
+    figure.axes[0].set_ylim(*SHOWN)
+    figure.savefig(path := OUT / "local-transfer.svg", metadata={"Date": None})
     return path
 
 
