@@ -91,6 +91,7 @@ def transfer() -> Path:
     ]  # fmt: skip
     figure = draw_transfer(drawn, trained=4, floor="no action")
     figure.axes[0].set_ylim(*SHOWN)
+    figure.set_size_inches(8.0, 3.2)
     figure.savefig(path := OUT / "local-transfer.svg", metadata={"Date": None})
     return path
 
