@@ -31,9 +31,9 @@ from understudy.functional.written import written
 from understudy.networks import descent
 from understudy.networks.actions import action_of
 from understudy.networks.next_state import (
-    Follower,
     NextDistribution,
     NextState,
+    Predictor,
     seen,
 )
 from understudy.types import (
@@ -54,7 +54,7 @@ from understudy.types import (
 class State:
     """All that training goes on from."""
 
-    params: Follower
+    params: Predictor
     """Of all members, ``members`` first."""
     optimiser: Any
 
@@ -120,7 +120,7 @@ class WorldModel:
         window = batch.demonstrations
         assert window is not None
 
-        def total(params: Follower) -> tuple[Float[Array, ""], Metrics]:
+        def total(params: Predictor) -> tuple[Float[Array, ""], Metrics]:
             numbers = jnp.arange(self.members)
             losses, metrics = jax.vmap(self.loss, (0, 0, None))(params, numbers, window)
             return losses.sum(), jax.tree.map(jnp.mean, metrics)
@@ -134,7 +134,7 @@ class WorldModel:
         return State(params, optimiser), {**metrics, "gradient_norm": norm}
 
     def loss(
-        self, member: Follower, number: Int[Array, ""], window: Window
+        self, member: Predictor, number: Int[Array, ""], window: Window
     ) -> tuple[Float[Array, ""], Metrics]:
         """What a member lowers.
 
@@ -146,7 +146,7 @@ class WorldModel:
         assert window.action is not None
         spec, world = member.spec, member.spec.world
         action, rows = action_of(world), window.observation.features[world.name][:, :, 0]
-        done, answer = seen(spec, world, window.action), window.action[world.name][:, :, 0]
+        done, answer = seen(spec, window.action), window.action[world.name][:, :, 0]
         known = window.action_known[world.name].all(-1)
         for name in world.sees:
             known = known & window.action_known[name].all(-1)
@@ -175,7 +175,7 @@ class WorldModel:
 class Ensemble(eqx.Module):
     """A world in which a member drawn at every step says what comes next."""
 
-    members: Follower
+    members: Predictor
     spec: Spec = eqx.field(static=True)
 
     def predict(
@@ -204,7 +204,7 @@ class Ensemble(eqx.Module):
         of a usual change, and of their probabilities."""
         world = self.spec.world
         now = jnp.asarray(next(iter(past.features.values())))[-1, 0]
-        found = self.predict(now, seen(self.spec, world, action))
+        found = self.predict(now, seen(self.spec, action))
         draw, pick = jax.random.split(key)
         number = jax.random.randint(pick, (), 0, found.means.shape[0])
         answer = tree.index(found, number).sample(draw)

@@ -50,13 +50,20 @@ class Following(eqx.Module):
         """
         size = action.choices + len(action.low)
         head, wider = outputs[..., :size], outputs[..., size:]
-        bonus = jnp.repeat(
-            self.keeps, np.asarray(action.sections, int), total_repeat_length=action.choices
-        )
-        scale = jnp.concatenate([bonus, jnp.ones(len(action.low))])
+        scale = jnp.concatenate([bonus(action, self.keeps), jnp.ones(len(action.low))])
         head = head + scale.reshape((1,) * (head.ndim - 1) + (-1,)) * now
-        std = std * jnp.exp(WIDEST * jnp.tanh(wider / WIDEST))
-        return head, latent.STD_FLOOR + std
+        return head, latent.STD_FLOOR + std * widened(wider)
+
+
+def bonus(action: ActionSpec, keeps: Float[Array, " sections"]) -> Float[Array, " choices"]:
+    """The bonus of every choice, should it be the one that is now."""
+    counts = np.asarray(action.sections, int)
+    return jnp.repeat(keeps, counts, total_repeat_length=action.choices)
+
+
+def widened(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """A factor of a deviation from a network's output: ``exp(x)``, between e⁻⁵ and e⁵."""
+    return jnp.exp(WIDEST * jnp.tanh(x / WIDEST))
 
 
 def following_outputs(action: ActionSpec) -> int:

@@ -15,13 +15,12 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from understudy.functional import latent
 from understudy.functional.written import written, written_size
 from understudy.networks.actions import ActionDistribution, action_of
-from understudy.networks.following import KEEPS
+from understudy.networks.following import KEEPS, bonus, widened
 from understudy.networks.mlp import ACTIVATIONS, MLP, Activation, Linear, orthogonal
 from understudy.types import (
     Actions,
@@ -51,7 +50,7 @@ class NextState:
     def __post_init__(self) -> None:
         require(self.components > 0, f"expected at least 1 component, found {self.components}")
 
-    def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> Follower:
+    def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> Predictor:
         """Fresh weights; the straight line begins with nothing that changes.
 
         Raises:
@@ -59,7 +58,7 @@ class NextState:
         """
         world = spec.world
         action = action_of(world)
-        size, done = len(action.low), seen_size(spec, world)
+        size, done = len(action.low), seen_size(spec)
         outputs = action.choices + 3 * size * self.components
         net = MLP(world.observation + done, self.hidden, outputs,
                   activation=ACTIVATIONS[self.activation])  # fmt: skip
@@ -69,7 +68,7 @@ class NextState:
         straight = Linear(world.observation + done, action.choices + size)
         mean, std, change = _moments(world, statistics)
         widths = jnp.geomspace(*WIDTHS, self.components) if self.components > 1 else jnp.ones(1)
-        return Follower(
+        return Predictor(
             straight=jax.tree.map(jnp.zeros_like, straight),
             net=net,
             keeps=jnp.full(len(action.sections), KEEPS),
@@ -81,28 +80,27 @@ class NextState:
         )
 
 
-def seen_size(spec: Spec, world: Group) -> int:
+def seen_size(spec: Spec) -> int:
     """Numbers of `seen`."""
-    groups = [spec[name] for name in world.sees]
+    groups = [spec[name] for name in spec.world.sees]
     return sum(group.agents * written_size(action_of(group)) for group in groups)
 
 
-def seen(spec: Spec, world: Group, actions: Actions) -> Float[Array, "*lead numbers"]:
+def seen(spec: Spec, actions: Actions) -> Float[Array, "*lead numbers"]:
     """What was done, by all that the world sees, written side by side.
 
     Args:
         spec: of the game.
-        world: group that decides what comes next.
         actions: ``{group: [*lead, agents, act]}``.
     """
     parts = []
-    for name in world.sees:
+    for name in spec.world.sees:
         numbers = written(action_of(spec[name]), jnp.asarray(actions[name]))
         parts.append(numbers.reshape(*numbers.shape[:-2], -1))
     return jnp.concatenate(parts, -1)
 
 
-class Follower(eqx.Module):
+class Predictor(eqx.Module):
     """Weights of `NextState`."""
 
     straight: Linear
@@ -136,16 +134,13 @@ class Follower(eqx.Module):
         line, bent = self.straight(x), self.net(x)
         action = action_of(self.spec.world)
         choices, size = action.choices, len(action.low)
-        bonus = jnp.repeat(
-            self.keeps, np.asarray(action.sections, int), total_repeat_length=choices
-        )
         logits = line[..., :choices] + bent[..., :choices]
-        logits = logits + bonus.reshape(row) * now[..., :choices]
+        logits = logits + bonus(action, self.keeps).reshape(row) * now[..., :choices]
         parts = bent[..., choices:].reshape(*bent.shape[:-1], size, 3, -1)
         scale = change.reshape((*row[:-1], size, 1))
         means = now[..., choices:, None] + scale * (line[..., choices:, None] + parts[..., 0, :])
         widths = self.widths.reshape((*row[:-1], *self.widths.shape))
-        stds = latent.STD_FLOOR + scale * jnp.exp(widths + 5.0 * jnp.tanh(parts[..., 1, :] / 5.0))
+        stds = latent.STD_FLOOR + scale * jnp.exp(widths) * widened(parts[..., 1, :])
         none = jnp.zeros((*logits.shape[:-1], 0))
         sections = ActionDistribution.from_head(
             logits, none, ActionSpec(action.sections), legal=legal

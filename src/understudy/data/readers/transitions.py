@@ -10,27 +10,21 @@ of the state that never change in a session are said to be constant (`types.Grou
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 
 from understudy.data import schema as schemas
 from understudy.data.demonstrations import Demonstrations
-from understudy.data.readers import files
+from understudy.data.readers import files, headless
 from understudy.data.schema import Columns, Schema
 from understudy.data.sessions import link
 from understudy.types import UserError, require
 
 SUFFIXES = (".csv", ".csv.gz")
-ODD = 1e-6
-"""How far from 0 or 1 an entry of a one-hot section may be."""
 
 
 def read(
@@ -62,7 +56,7 @@ def read(
     paths = files.expand(sources, SUFFIXES)
     tables, ids, origins = [], [], []
     for path, name in zip(paths, files.names(paths), strict=True):
-        table, sessions = _table(path, known)
+        table, sessions = headless.numbers(path, known)
         tables.append(table)
         ids.append(sessions)
         origins += [name] * len(table)
@@ -108,116 +102,6 @@ def _constant(
     return tuple(same)
 
 
-def _table(path: Path, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a file ``[rows, columns]``, float64, and the session of each row if it says so."""
-    data, names = files.content(path), schema.columns
-    head = next(csv.reader(io.StringIO(data[: 1 << 20].split(b"\n", 1)[0].decode("latin-1"))), [])
-    require(
-        len(head) == len(names),
-        f"expected the {len(names)} columns of the schema in {path}, found {len(head)}; change one "
-        "of them",
-    )
-    typed = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.string() if name == "session" else pa.float64() for name in names},
-        strings_can_be_null=False, null_values=[],
-    )  # fmt: skip
-    reading = pyarrow.csv.ReadOptions(column_names=list(names))
-    try:
-        found = pyarrow.csv.read_csv(pa.BufferReader(data), reading, convert_options=typed)
-    except pa.ArrowException as error:
-        _complain(path, data, names)
-        raise UserError(f"expected a CSV of numbers in {path}, found {error}") from error
-    sessions = np.zeros(found.num_rows, str)
-    if schema.session:
-        sessions = np.asarray(found.column("session").to_pylist(), str)
-        names = names[1:]
-        empty = np.flatnonzero(np.char.strip(sessions) == "")
-        require(
-            not len(empty),
-            f"expected a session in every row of {path}, found none in row "
-            f"{empty[0] + 1 if len(empty) else 0}, column 1 (session)",
-        )
-    table = np.stack([found.column(name).to_numpy() for name in names], 1)
-    bad = np.argwhere(~np.isfinite(table))
-    if len(bad):
-        row, column = bad[0].tolist()
-        raise UserError(_at(path, row, column, schema, table[row, column], "a finite number"))
-    _check_sections(path, table, schema)
-    return table, sessions
-
-
-def _complain(path: Path, data: bytes, names: Sequence[str]) -> None:
-    """Find the row and column that is not a number.
-
-    Raises:
-        UserError: naming it.
-    """
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        column = data[: error.start].rsplit(b"\n", 1)[-1].count(b",")
-        raise UserError(
-            f"expected text in UTF-8 in {path}, found another encoding in row {row}, column "
-            f"{column + 1} ({names[min(column, len(names) - 1)]}); save the file again as UTF-8"
-        ) from None
-    for row, cells in enumerate(csv.reader(io.StringIO(text))):
-        require(
-            not cells or len(cells) == len(names),
-            f"expected {len(names)} columns in row {row + 1} of {path}, found {len(cells)}",
-        )
-        for column, cell in enumerate(cells):
-            if names[column] == "session":
-                continue
-            try:
-                float(cell)
-            except ValueError:
-                raise UserError(
-                    f"expected a number in row {row + 1}, column {column + 1} ({names[column]}) of "
-                    f"{path}, found {cell!r}; a log of transitions has no header and no text"
-                ) from None
-
-
-def _check_sections(path: Path, table: np.ndarray, schema: Schema) -> None:
-    """Look whether every section is one-hot.
-
-    Raises:
-        UserError: naming the first row and column that is not.
-    """
-    begin, faults = 0, []
-    for columns in (schema.state, schema.action, schema.state):
-        first = begin
-        for count in columns.sections:
-            part = table[:, first : first + count]
-            odd = (np.abs(part) > ODD) & (np.abs(part - 1) > ODD)
-            wrong = odd.any(1) | (np.abs(part.sum(1) - 1) > ODD)
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                at = int(np.argmax(odd[row])) if odd[row].any() else 0
-                faults.append((row, first + at, first, count))
-            first += count
-        begin += columns.size
-    if not faults:
-        return
-    row, column, first, count = min(faults)
-    last = first + count + schema.session
-    span = f"columns {first + 1 + schema.session} to {last}"
-    wanted = f"one 1 and else 0 in the one-hot section of {span}"
-    value = table[row, column]
-    if abs(value) <= ODD or abs(value - 1) <= ODD:
-        value = f"a sum of {table[row, first : first + count].sum():g}"
-    raise UserError(_at(path, row, column, schema, value, wanted))
-
-
-def _at(path: Path, row: int, column: int, schema: Schema, value: Any, wanted: str) -> str:
-    shown = column + schema.session
-    value = value if isinstance(value, str) else f"{value:g}"
-    return (
-        f"expected {wanted}, found {value} in row {row + 1}, column {shown + 1} "
-        f"({schema.columns[shown]}) of {path}"
-    )
-
-
 def _given(sessions: np.ndarray) -> list[np.ndarray]:
     """Rows of each session that the file names, in order of their first."""
     _, first, codes = np.unique(sessions, return_index=True, return_inverse=True)
@@ -229,7 +113,7 @@ def _given(sessions: np.ndarray) -> list[np.ndarray]:
 def _broken(chains: list[np.ndarray], state: np.ndarray, after: np.ndarray) -> int | None:
     """The first row that does not go on from the one before it in its session."""
     for chain in chains:
-        apart = np.abs(after[chain[:-1]] - state[chain[1:]]).max(1, initial=0.0) > ODD
+        apart = np.abs(after[chain[:-1]] - state[chain[1:]]).max(1, initial=0.0) > headless.ODD
         if apart.any():
             return int(chain[1:][np.argmax(apart)])
     return None
