@@ -54,7 +54,7 @@ class Size:
     """Updates of behaviour cloning of agents on their own."""
     cloning_team: int = 2_000
     """Updates of behaviour cloning of agents that act in turn."""
-    magail: int = 100_000
+    magail: int = 64_000
     """Env steps of MAGAIL."""
     mild2: int = 9_600
     """Env steps of MILD², whose transformers take longer."""
