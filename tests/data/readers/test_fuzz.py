@@ -1,6 +1,7 @@
 """Whatever the bytes, a reader ends in demonstrations or in one sentence; never a traceback."""
 
 import gzip
+import json
 import tarfile
 
 import pytest
@@ -8,6 +9,7 @@ import tracking_files as write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from understudy.data import schema
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.readers import READERS, guess, read, unpickle
 from understudy.types import UserError
@@ -39,8 +41,12 @@ FORMS = {
     "plays.parquet": ("table", write.ngs),
     "plays.tsv.gz": ("table", write.ngs),
     "boxes.txt.gz": ("table", write.sdd),
+    "log.csv": ("transitions", write.transitions),
+    "log.csv.gz": ("transitions", write.transitions),
     "trajectories.parquet": ("table", lambda path: write.crowds(path.parent)),
 }
+OPTIONS = {"transitions": {"schema": write.TRANSITIONS}}
+"""What a reader needs to be told."""
 FUZZ = settings(
     max_examples=60,
     deadline=10_000,  # milliseconds; nothing hangs
@@ -87,7 +93,7 @@ def outcome(call, *arguments, **options):
 
 
 def ends_well(reader, path):
-    found = outcome(read, reader, path, rate=5)
+    found = outcome(read, reader, path, rate=5, **OPTIONS.get(reader, {}))
     if isinstance(found, str):
         assert len(found) > 10
         assert "\n" not in found
@@ -131,6 +137,19 @@ def test_any_bytes(name, tmp_path):
         assert found in READERS or "\n" not in found
 
     anything()
+
+
+def test_damaged_schemas(tmp_path):
+    path, good = tmp_path / "schema.json", json.dumps(write.TRANSITIONS).encode()
+
+    @FUZZ
+    @given(EDITS)
+    def damage(edits):
+        path.write_bytes(edited(good, edits))
+        found = outcome(schema.load, path)
+        assert isinstance(found, schema.Schema) or "\n" not in found
+
+    damage()
 
 
 @FUZZ

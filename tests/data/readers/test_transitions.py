@@ -1,45 +1,17 @@
-import gzip
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tracking_files import TRANSITIONS as SCHEMA
+from tracking_files import state, transition_rows, transitions
 
 from understudy.data import quality, store
 from understudy.data.readers import read
 from understudy.types import UserError
 
-SCHEMA = {
-    "state": {"sections": {"kind": 2, "page": 3}, "continuous": ["clicks"]},
-    "action": {"continuous": 1},
-    "agent": "user",
-    "environment": "platform",
-}
-
-
-def state(kind, page, clicks):
-    return [*np.eye(2)[kind], *np.eye(3)[page], clicks]
-
-
-def row(before, action, after):
-    return [*state(*before), action, *state(*after)]
-
-
-ROWS = [
-    row((0, 1, 0.5), 0.1, (0, 2, 1.5)),
-    row((1, 0, 2.0), 0.3, (1, 1, 2.5)),
-    row((0, 0, 0.0), 0.2, (0, 1, 0.5)),
-]
-
-
-def written(path, rows):
-    text = "\n".join(",".join(cell if isinstance(cell, str) else f"{cell:g}" for cell in r)
-                     for r in rows)  # fmt: skip
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt") as file:
-        file.write(text + "\n")
-    return path
+ROWS = transition_rows()
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
@@ -47,7 +19,7 @@ def test_transitions_become_sessions_of_two_groups_in_turn(tmp_path, name):
     said = []
     path = tmp_path / "schema.json"
     path.write_text(json.dumps(SCHEMA))
-    d = read("transitions", written(tmp_path / name, ROWS), schema=str(path), say=said.append)
+    d = read("transitions", transitions(tmp_path / name, ROWS), schema=str(path), say=said.append)
     assert said == [
         "3 transitions linked to 2 sessions of 1 to 2",
         "1 sections never change in a session and will be copied: kind",
@@ -75,7 +47,7 @@ def test_transitions_become_sessions_of_two_groups_in_turn(tmp_path, name):
 
 
 def test_the_set_is_the_same_after_saving(tmp_path):
-    d = read("transitions", written(tmp_path / "log.csv", ROWS), schema=SCHEMA)
+    d = read("transitions", transitions(tmp_path / "log.csv", ROWS), schema=SCHEMA)
     store.save(d, tmp_path / "set")
     assert store.load(tmp_path / "set").spec == d.spec
 
@@ -83,11 +55,11 @@ def test_the_set_is_the_same_after_saving(tmp_path):
 def test_sessions_a_file_names_are_kept(tmp_path):
     schema = {**SCHEMA, "session": True}
     rows = [["b", *ROWS[2]], ["a", *ROWS[1]], ["b", *ROWS[0]]]
-    d = read("transitions", written(tmp_path / "log.csv", rows), schema=schema)
+    d = read("transitions", transitions(tmp_path / "log.csv", rows), schema=schema)
     assert d.lengths.tolist() == [3, 2]
     rows[2][0], rows[1][0] = "a", "b"
     with pytest.raises(UserError, match="go on from the one before, found another state in row 2"):
-        read("transitions", written(tmp_path / "log.csv", rows), schema=schema)
+        read("transitions", transitions(tmp_path / "log.csv", rows), schema=schema)
 
 
 def changed(number, column, value):
@@ -104,7 +76,8 @@ def changed(number, column, value):
         (changed(2, 9, 0.5), SCHEMA, r"columns 10 to 12, found 0.5 in row 3, column 10 "
                                      r"\(next page=0\)"),
         (changed(0, 6, "cheap"), SCHEMA, r"number in row 1, column 7 \(action value 0\) .*'cheap'"),
-        (changed(2, 5, "nan"), SCHEMA, r"finite number, found nan in row 3, column 6 \(clicks\)"),
+        (changed(2, 5, "nan"), SCHEMA, r"finite number of 32 bits, found nan in row 3, column 6 \(clicks\)"),
+        (changed(1, 6, 1e39), SCHEMA, r"32 bits, found 1e\+39 in row 2, column 7"),
         (changed(2, 5, ""), SCHEMA, r"number in row 3, column 6 \(clicks\) .* found ''"),
         ([*ROWS, ROWS[0][:-1]], SCHEMA, "expected 13 columns in row 4 .*, found 12"),
         (ROWS, {**SCHEMA, "action": {"continuous": 2}}, "14 columns of the schema .*, found 13"),
@@ -121,11 +94,11 @@ def changed(number, column, value):
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_row_and_column(tmp_path, rows, schema, message):
     with pytest.raises(UserError, match=message):
-        read("transitions", written(tmp_path / "log.csv", rows), schema=schema)
+        read("transitions", transitions(tmp_path / "log.csv", rows), schema=schema)
 
 
 def test_mixed_encodings_are_found(tmp_path):
-    path = written(tmp_path / "log.csv", ROWS)
+    path = transitions(tmp_path / "log.csv", ROWS)
     data = path.read_bytes().split(b"\n")
     data[1] = data[1].replace(b"0.3", "0,3 €".replace(",", ".").encode("cp1252"))
     path.write_bytes(b"\n".join(data))
@@ -134,7 +107,7 @@ def test_mixed_encodings_are_found(tmp_path):
 
 
 def test_states_on_both_sides_of_a_split_are_a_leak(tmp_path):
-    d = read("transitions", written(tmp_path / "log.csv", ROWS), schema=SCHEMA)
+    d = read("transitions", transitions(tmp_path / "log.csv", ROWS), schema=SCHEMA)
     splits = d.split("session", (0.5, 0.0, 0.5))
     assert quality.check_leaks(splits) == []
     assert [f.message for f in quality.check_leaks(splits._replace(test=splits.train))][-1] == (

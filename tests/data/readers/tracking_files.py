@@ -200,3 +200,39 @@ def metrica(folder: Path) -> tuple[Path, Path]:
         path.write_text("\n".join(lines) + "\n")
         paths.append(path)
     return paths[0], paths[1]
+
+
+TRANSITIONS = {
+    "state": {"sections": {"kind": 2, "page": 3}, "continuous": ["clicks"]},
+    "action": {"continuous": 1},
+    "agent": "user",
+    "environment": "platform",
+}
+"""Schema of `transitions`."""
+
+
+def state(kind, page, clicks):
+    return [*np.eye(2)[kind], *np.eye(3)[page], clicks]
+
+
+def transition(before, action, after):
+    """A row of (state, action, next state)."""
+    return [*state(*before), action, *state(*after)]
+
+
+def transition_rows():
+    """Sessions 2, 0 and 1: of row 2 goes on row 0."""
+    return [
+        transition((0, 1, 0.5), 0.1, (0, 2, 1.5)),
+        transition((1, 0, 2.0), 0.3, (1, 1, 2.5)),
+        transition((0, 0, 0.0), 0.2, (0, 1, 0.5)),
+    ]
+
+
+def transitions(path, rows=None):
+    """A log without a header; cells that are text are written as they are."""
+    rows = transition_rows() if rows is None else rows
+    text = [",".join(c if isinstance(c, str) else f"{c:g}" for c in row) for row in rows]
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt") as file:
+        file.write("\n".join(text) + "\n")
+    return path

@@ -57,10 +57,13 @@ def numbers(
             f"{empty[0] + 1 if len(empty) else 0}, column 1 (session)",
         )
     table = np.stack([found.column(name).to_numpy() for name in names], 1)
-    bad = np.argwhere(~np.isfinite(table))
+    with np.errstate(over="ignore"):
+        bad = np.argwhere(~np.isfinite(table.astype(np.float32)))
     if len(bad):
         row, column = bad[0].tolist()
-        raise UserError(_at(path, row, column, schema, table[row, column], "a finite number"))
+        raise UserError(
+            _at(path, row, column, schema, table[row, column], "a finite number of 32 bits")
+        )
     _check_sections(path, table, schema)
     return table, sessions
 
