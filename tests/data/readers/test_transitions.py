@@ -76,7 +76,8 @@ def changed(number, column, value):
         (changed(2, 9, 0.5), SCHEMA, r"columns 10 to 12, found 0.5 in row 3, column 10 "
                                      r"\(next page=0\)"),
         (changed(0, 6, "cheap"), SCHEMA, r"number in row 1, column 7 \(action value 0\) .*'cheap'"),
-        (changed(2, 5, "nan"), SCHEMA, r"finite number of 32 bits, found nan in row 3, column 6 \(clicks\)"),
+        (changed(2, 5, "nan"), SCHEMA, r"finite number of 32 bits, found nan in row 3, column 6 "
+                                       r"\(clicks\)"),
         (changed(1, 6, 1e39), SCHEMA, r"32 bits, found 1e\+39 in row 2, column 7"),
         (changed(2, 5, ""), SCHEMA, r"number in row 3, column 6 \(clicks\) .* found ''"),
         ([*ROWS, ROWS[0][:-1]], SCHEMA, "expected 13 columns in row 4 .*, found 12"),
