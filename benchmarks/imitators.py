@@ -66,6 +66,8 @@ class Cell:
     """What else tells its folder from others."""
     cloning_weight: float = CLONING_WEIGHT
     """Of a warm start, some of which goes on."""
+    start: us.BC | None = None
+    """Its warm start, where it is not `clone`'s."""
 
     @property
     def part(self) -> str:
@@ -82,10 +84,11 @@ class Cell:
 def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path) -> Any:
     """The cell's run, trained now or gone on with if it exists; so is the one it begins with."""
     if not cell.steps:
-        return cloned(cell.algorithm.network, demonstrations, folder)
+        return cloned(cell.algorithm, demonstrations, folder)
     algorithm, start = cell.algorithm, None
     if cell.warm:
-        start = cloned(algorithm.optimiser.network, demonstrations, folder)
+        first = cell.start or clone(algorithm.optimiser.network)
+        start = cloned(first, demonstrations, folder)
     if isinstance(algorithm.optimiser, PPO):  # step sizes of policies fall to 0
         optimiser = algorithm.optimiser
         decay = cell.steps // (optimiser.envs * optimiser.rollout)
@@ -98,13 +101,13 @@ def train(cell: Cell, env: Any, demonstrations: us.Demonstrations, folder: Path)
     )  # fmt: skip
 
 
-def cloned(network: Any, demonstrations: us.Demonstrations, folder: Path) -> Any:
-    """The run that clones these demonstrations into such networks."""
-    about = f"{network!r} {fingerprint(demonstrations)}"
-    name = f"cloned-{_kind(network)}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
+def cloned(algorithm: us.BC, demonstrations: us.Demonstrations, folder: Path) -> Any:
+    """The run of behaviour cloning whose step size falls to 0 at its end."""
+    about = f"{algorithm!r} {fingerprint(demonstrations)}"
+    name = f"cloned-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
     return trained(
-        clone(network), folder / name, demonstrations=demonstrations,
-        steps=CLONING[_kind(network)], seeds=SEEDS,
+        algorithm, folder / name, demonstrations=demonstrations, steps=algorithm.decay,
+        seeds=SEEDS,
     )  # fmt: skip
 
 
