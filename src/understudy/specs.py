@@ -79,7 +79,7 @@ class Group:
     sees: tuple[str, ...] = ()
     """Earlier groups whose action of this step this group observes. An env cannot know it when it
     observes, so stored features have `observation` columns and a policy appends the actions with
-    `tree.with_seen`; a seen group has a fixed number of agents."""
+    `functional.written.with_seen`; a seen group has a fixed number of agents."""
     features: tuple[str, ...] = ()
     """Names of the features, if known: ``("x", "y")``."""
     sets: tuple[Entities, ...] = ()
@@ -161,10 +161,12 @@ class Spec:
         raise UserError(f"expected one of the groups {list(self.names)}, found {name!r}")
 
     def inputs(self, name: str) -> int:
-        """Columns of `tree.with_seen`: a group's features and the actions of all it sees."""
+        """Columns of `functional.written.with_seen`: features and the actions of all it sees."""
         seen = [self[other] for other in self[name].sees]
         return self[name].observation + sum(
-            group.agents * group.action.size for group in seen if group.action
+            group.agents * (group.action.choices + len(group.action.low))
+            for group in seen
+            if group.action
         )
 
     @property

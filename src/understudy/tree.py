@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from understudy.types import Group, Spec
+from understudy.types import Spec
 
 T = TypeVar("T")
 
@@ -60,25 +60,6 @@ def per_group(spec: Spec, function: Callable[..., Any], *mappings: Mapping[str, 
         group.name: function(group, *(m if m is None else m[group.name] for m in mappings))
         for group in spec.groups
     }
-
-
-def with_seen(group: Group, features: jax.Array, actions: Mapping[str, jax.Array]) -> jax.Array:
-    """Append the actions of the groups that `group` sees to the features of each of its agents.
-
-    Args:
-        group: whose agents observe.
-        features: ``[..., agents, obs]``.
-        actions: ``{group: [..., agents, act]}`` of this step, the seen groups at least.
-
-    Returns:
-        ``[..., agents, Spec.inputs(group)]``: features, then the actions of each group seen, agent
-        after agent.
-    """
-    rows = [features]
-    for name in group.sees:
-        flat = actions[name].reshape(*actions[name].shape[:-2], 1, -1)
-        rows.append(jnp.broadcast_to(flat, (*features.shape[:-1], flat.shape[-1])))
-    return jnp.concatenate(rows, -1)
 
 
 def keys_of(key: Key[Array, ""], count: int) -> list[Key[Array, ""]]:

@@ -60,6 +60,13 @@ class Observation:
     legal: PyTree[Bool[AnyArray, "... ?agents ?choices"], "L"] | None = None
     """``{group: [..., agents, choices]}``; None where every choice is legal."""
     state: Float[AnyArray, "... state"] | None = None
+    decided: Actions | None = None
+    """What groups have done already in this step, of those somebody else acts for; a policy that
+    acts for later groups goes on from it."""
+
+    def taken(self, name: str, action: Any) -> Any:
+        """What a group does: what is decided, or else `action`."""
+        return action if self.decided is None else self.decided.get(name, action)
 
 
 @record

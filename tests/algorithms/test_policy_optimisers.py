@@ -85,7 +85,12 @@ def test_an_agent_of_happo_is_paid_by_what_others_changed(sequential):
 
     def slope(factor):
         rows = happo.rows_of(
-            experience, group, jnp.int32(1), jnp.full((4, 32), factor), recurrent=False
+            experience,
+            fresh.params.spec,
+            group.name,
+            jnp.int32(1),
+            jnp.full((4, 32), factor),
+            recurrent=False,
         )
         loss = dataclasses.replace(algorithm, entropy=0.0).actor_loss
         return jax.grad(lambda a: loss(a, fresh.params, group, rows)[0])(actor)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from understudy import tree
+from understudy.functional.written import with_seen
 from understudy.types import Spec, hyperparameters, record
 
 
@@ -25,7 +26,7 @@ class Recall(eqx.Module):
         return {n: jnp.zeros((agents[n], w.shape[-1])) for n, w in self.weights.items()}
 
     def mean(self, group, observation, memory, actions):
-        seen = tree.with_seen(group, observation.features[group.name], actions)
+        seen = with_seen(self.spec, group.name, observation.features[group.name], actions)
         return jnp.concatenate([seen, memory[group.name]], -1) @ self.weights[group.name]
 
     def act(self, observation, memory, key):

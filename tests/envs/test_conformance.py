@@ -20,8 +20,11 @@ replace = dataclasses.replace
 
 @pytest.mark.parametrize(
     "env",
-    [Home(), Home(agents=2, capacity=4), Whisper(), *(envs.make(n) for n in ("xor", "roles"))],
-    ids=["home", "padded", "two groups", "xor", "roles"],
+    [
+        *(Home(), Home(agents=2, capacity=4), Whisper()),
+        *(envs.make(n) for n in ("xor", "roles", "market")),
+    ],
+    ids=["home", "padded", "two groups", "xor", "roles", "market"],
 )
 def test_sound_envs_pass(env):
     conformance.check(env, steps=6)

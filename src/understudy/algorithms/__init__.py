@@ -16,6 +16,8 @@ ALGORITHMS = {
     "atoc": "understudy.algorithms.presets:ATOC",
     "bc": "understudy.algorithms.presets:BC",
     "joint-bc": "understudy.algorithms.presets:JointBC",
+    "world-model": "understudy.algorithms.world_model:WorldModel",
+    "population": "understudy.algorithms.population:Population",
     "gail": "understudy.algorithms.presets:GAIL",
     "magail": "understudy.algorithms.presets:MAGAIL",
     "mild2": "understudy.algorithms.presets:MILD2",

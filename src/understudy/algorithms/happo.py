@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int, Key
 from understudy import tree
 from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
+from understudy.functional.written import with_seen
 from understudy.networks import descent
 from understudy.networks.actor_critic import ActorCritic, ActorsAndCritics
 from understudy.networks.experience import Advantage, Experience, cut, look_back
@@ -220,7 +221,9 @@ class HAPPO:
     ) -> tuple[Any, Metrics]:
         """Improve one agent, and say what that did to the probability of its actions."""
         learned, optimisers, factor = carry
-        rows = rows_of(experience, group, agent, factor, recurrent=params.recurrent)
+        rows = rows_of(
+            experience, params.spec, group.name, agent, factor, recurrent=params.recurrent
+        )
 
         def minibatch(carry: Any, few: AgentRows) -> tuple[Any, Metrics]:
             actor, optimiser = carry
@@ -280,15 +283,16 @@ class HAPPO:
 
 def rows_of(
     experience: Experience,
-    group: Group,
+    spec: Spec,
+    name: str,
     agent: Any,
     factor: Float[Array, "time envs"],
     *,
     recurrent: bool,
 ) -> AgentRows:
     """The rows of one agent, its features with the actions it sees."""
-    name, observation = group.name, experience.observation
-    features = tree.with_seen(group, observation.features[name], experience.action)
+    observation = experience.observation
+    features = with_seen(spec, name, observation.features[name], experience.action)
     memory = experience.memory["actors"][name][:, agent] if recurrent else ()
     return AgentRows(
         features=features[:, :, agent],

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from understudy import tree
 from understudy.functional import moments
 from understudy.functional.losses import clipped_surrogate, clipped_value_loss, mean_where
 from understudy.networks import cloning, descent
@@ -55,6 +56,8 @@ class State:
     optimiser: Any
     seen: Any
     """Moments of the critics' targets per group, or None."""
+    begun: Any = None
+    """The network before the first update, if there is an anchor."""
 
 
 @hyperparameters
@@ -86,6 +89,9 @@ class PPO:
     cloning_weight: Fixed = 0.0
     """Weight of behaviour cloning beside, of demonstrated rows that `Adversarial` hands on, at most
     as many as were acted in."""
+    anchor: Fixed = 0.0
+    """Weight of ``KL(π || π before the first update)`` in rows that were acted in: a policy that
+    was cloned stays near what it was."""
     value_weight: float = 0.5
     """Weight of the critics' loss."""
     value_scaling: bool = True
@@ -129,10 +135,10 @@ class PPO:
         """Fresh weights."""
         params = self.network.init(spec, key)
         seen = {name: moments.start() for name in spec.names} if self.value_scaling else None
-        return State(params, descent.start(params), seen)
+        return State(params, descent.start(params), seen, params if self.anchor else None)
 
     def loss(
-        self, params: Any, rows: Experience, shown: Window | None = None
+        self, params: Any, rows: Experience, shown: Window | None = None, begun: Any = None
     ) -> tuple[Float[Array, ""], Metrics]:
         """Losses of actors and critics over one minibatch, summed over groups.
 
@@ -140,6 +146,7 @@ class PPO:
             params: the network.
             rows: of the minibatch.
             shown: demonstrated rows, if they are cloned.
+            begun: the network to stay near, if to any.
         """
         found = params.evaluate(rows)
         total, parts = jnp.zeros(()), []
@@ -168,6 +175,10 @@ class PPO:
             cloned, said = cloning.loss(params, shown)
             total = total + self.cloning_weight * cloned
             metrics["demonstrated_log_prob"] = said["log_prob"]
+        if begun is not None:
+            apart = _divergence(params, begun, rows)
+            total = total + self.anchor * apart
+            metrics["kl_to_start"] = apart
         return total, metrics
 
     def update(
@@ -191,6 +202,9 @@ class PPO:
                 batch.demonstrations, self.minibatches, most=self.envs * self.rollout
             )
         network: Network = state.params
+        begun = state.begun
+        if self.anchor:
+            begun = tree.where(step == 0, state.params, state.begun)
         experience, seen, said = look_back(
             network, state.seen, rollout, network.spec, discount=self.discount, trace=self.trace,
             keep=self.value_keep, advantage=self.advantage,
@@ -199,7 +213,9 @@ class PPO:
 
         def minibatch(carry: Any, given: Any) -> tuple[Any, Metrics]:
             params, optimiser = carry
-            (loss, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(params, *given)
+            (loss, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
+                params, *given, begun
+            )
             params, optimiser, norm = descent.descend(
                 params, gradient, optimiser,
                 rate=rate, clip=self.gradient_clip, epsilon=1e-5,
@@ -214,11 +230,21 @@ class PPO:
 
         start = (state.params, state.optimiser)
         (params, optimiser), metrics = jax.lax.scan(epoch, start, jnp.arange(self.epochs))
-        return State(params, optimiser, seen), jax.tree.map(jnp.mean, metrics) | said
+        return State(params, optimiser, seen, begun), jax.tree.map(jnp.mean, metrics) | said
 
     def policy(self, state: State, mode: Mode = "sample") -> NetworkPolicy:
         """What acts."""
         return NetworkPolicy.of(state.params, mode)
+
+
+def _divergence(params: Network, begun: Network, rows: Experience) -> Float[Array, ""]:
+    """Mean KL of what agents do from what they would have done, nats, summed over groups."""
+    ours, theirs = params.predictions(rows), begun.predictions(rows)
+    total = jnp.zeros(())
+    for name, found in ours.items():
+        held = jax.lax.stop_gradient(theirs[name])
+        total = total + mean_where(found.kl(held), rows.observation.alive[name])
+    return total
 
 
 def _shared_out(shown: Window, count: int, *, most: int) -> Window:

@@ -22,6 +22,10 @@ VERBS = {
     "data inspect": ("understudy.cli.data:Inspect", "what a demonstration folder holds"),
     "data check": ("understudy.cli.data:Check", "what is wrong with a demonstration folder"),
     "data split": ("understudy.cli.data:Split", "train, validation and test, no id in two"),
+    "simulate": (
+        "understudy.cli.simulate:Simulate",
+        "simulators of both sides of a log",
+    ),
     "collect": ("understudy.cli.collect:Collect", "demonstrations of an expert playing an env"),
     "train": ("understudy.cli.train:Train", "an algorithm on demonstrations; also --resume RUN"),
     "evaluate": ("understudy.cli.runs:Evaluate", "a run beside its baselines"),

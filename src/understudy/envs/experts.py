@@ -17,6 +17,7 @@ from understudy.envs import push as pushing
 from understudy.envs import speaker_listener as speaking
 from understudy.envs import tag as tagging
 from understudy.envs.cartpole import CartPole
+from understudy.envs.market import Market
 from understudy.envs.roles import Roles
 from understudy.envs.spread import Spread
 from understudy.envs.steering import Steering
@@ -151,10 +152,22 @@ def noop(env: Env) -> Policy:
     return chance.Noop(env.spec)
 
 
+def market(env: Any, *, noise: float = 0.0) -> Policy:
+    """Both sides of the market, as they are.
+
+    Raises:
+        UserError: for another game, or noise: a user who answers at random is another one.
+    """
+    game = _expect(env, Market, "market")
+    require(noise == 0, f"expected users who answer as they are, found noise {noise:g}; give 0")
+    return game.truth()
+
+
 EXPERTS: dict[str, Callable[..., Policy]] = {
     "cartpole": cartpole,
     "hungarian": hungarian,
     "local-rule": local_rule,
+    "market": market,
     "nearest": nearest,
     "noop": noop,
     "push": push,
@@ -169,6 +182,7 @@ EXPERTS: dict[str, Callable[..., Policy]] = {
 
 OWN = {
     "CartPole": "cartpole",
+    "Market": "market",
     "Push": "push",
     "Roles": "roles",
     "Smax": "smax",

@@ -5,6 +5,7 @@ They live with the envs because they know nothing but the `Policy` protocol and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ class Assigned(eqx.Module):
     policies: tuple[Policy, ...]
     roles: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
     """Group -> number of the policy that plays each of its agents."""
+    sees: tuple[str, ...] = eqx.field(static=True)
+    """Groups that observe what earlier groups do."""
     decentralised: bool = eqx.field(static=True)
     transfers: bool = eqx.field(static=True, default=False)
 
@@ -35,13 +38,24 @@ class Assigned(eqx.Module):
     def act(
         self, observation: Observation, memory: Memory, key: Key[Array, ""]
     ) -> tuple[Actions, Memory]:
-        """Let every policy act for everybody, and take from each the agents it plays."""
+        """Let every policy act for everybody, and take from each the agents it plays.
+
+        Those who play a group that sees others are asked again once it is known what those do.
+        """
         keys = jax.random.split(key, len(self.policies))
-        pairs = [
-            policy.act(observation, own, k)
-            for policy, own, k in zip(self.policies, memory, keys, strict=True)
-        ]
-        return self._choose([action for action, _ in pairs]), tuple(own for _, own in pairs)
+        actions: dict[str, Any] = dict(observation.decided or {})
+
+        def ask(n: int) -> tuple[Actions, Memory]:
+            told = dataclasses.replace(observation, decided=dict(actions) or None)
+            return self.policies[n].act(told, memory[n], keys[n])
+
+        answers = [ask(n) for n in range(len(self.policies))]
+        for name, numbers in self.roles:
+            if name in self.sees:
+                answers = [ask(n) if n in numbers else old for n, old in enumerate(answers)]
+            if name not in actions:
+                actions[name] = _each([action[name] for action, _ in answers], numbers)
+        return actions, tuple(own for _, own in answers)
 
     def log_prob(
         self,
@@ -55,16 +69,17 @@ class Assigned(eqx.Module):
             policy.log_prob(observations, actions, starts, own)
             for policy, own in zip(self.policies, memory, strict=True)
         ]
-        return self._choose([p for p, _ in pairs], 1), self._choose([e for _, e in pairs], 1)
+        return self._choose([p for p, _ in pairs]), self._choose([e for _, e in pairs])
 
-    def _choose(self, answers: list[Any], axis: int = 0) -> Any:
-        """Per agent, the answer of its policy; `axis` counts the axes before ``agents``."""
-        return {
-            name: jnp.stack(
-                [jnp.take(answers[n][name], i, axis=axis) for i, n in enumerate(numbers)], axis
-            )
-            for name, numbers in self.roles
-        }
+    def _choose(self, answers: list[Any]) -> Any:
+        """Of rows, per agent, the answer of its policy."""
+        return {name: _each([a[name] for a in answers], numbers, 1) for name, numbers in self.roles}
+
+
+def _each(answers: list[Any], numbers: tuple[int, ...], axis: int = 0) -> Any:
+    """Agent i as number ``numbers[i]`` answers; `axis` counts the axes before ``agents``."""
+    each = [jnp.take(answers[n], i, axis=axis) for i, n in enumerate(numbers)]
+    return jnp.stack(each, axis)
 
 
 def assign(spec: Spec, players: Mapping[tuple[str, int], Policy]) -> Assigned:
@@ -94,7 +109,9 @@ def assign(spec: Spec, players: Mapping[tuple[str, int], Policy]) -> Assigned:
         (group.name, tuple(numbers[id(players[group.name, i])] for i in range(group.agents)))
         for group in spec.groups
     )
-    return Assigned(tuple(unique), roles, all(policy.decentralised for policy in unique))
+    sees = tuple(group.name for group in spec.groups if group.sees)
+    alone = not sees and all(policy.decentralised for policy in unique)
+    return Assigned(tuple(unique), roles, sees, alone)
 
 
 class Replayed(Certain):

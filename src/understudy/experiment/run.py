@@ -20,7 +20,7 @@ from understudy.experiment import checkpoint, config, folder, loops
 from understudy.types import Mode, Spec, Statistics, UserError, require
 
 VERSION = 1
-KINDS = ("generator", "policy", "world")
+KINDS = ("generator", "policy", "world", "population")
 
 
 class Run:
@@ -131,6 +131,10 @@ class Run:
     def world(self, seed: int = 0, *, weights: Literal["last", "best"] = "last") -> Any:
         """Load the world model of one seed."""
         return self._made("world", seed, weights)
+
+    def population(self, seed: int = 0, *, weights: Literal["last", "best"] = "last") -> Any:
+        """Load the population of one seed."""
+        return self._made("population", seed, weights)
 
     def _made(self, kind: str, seed: int, weights: str, mode: Mode | None = None) -> Any:
         self._check_seed(seed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from understudy.types import ActionSpec
+from understudy.types import ActionSpec, Spec
 
 
 def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array, "*lead numbers"]:
@@ -26,3 +28,28 @@ def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array,
 def written_size(spec: ActionSpec) -> int:
     """Numbers of `written`."""
     return spec.choices + len(spec.low)
+
+
+def with_seen(
+    spec: Spec, name: str, features: Array, actions: Mapping[str, Array]
+) -> Float[Array, "*lead agents numbers"]:
+    """Append the actions of the groups that a group sees to the features of each of its agents.
+
+    Args:
+        spec: of the game.
+        name: of the group that observes.
+        features: ``[*lead, agents, obs]``.
+        actions: ``{group: [*lead, agents, act]}`` of this step, the seen groups at least.
+
+    Returns:
+        ``[*lead, agents, Spec.inputs(name)]``: features, then the actions of each group seen as
+        `written`, agent after agent.
+    """
+    rows = [features]
+    for other in spec[name].sees:
+        action = spec[other].action
+        assert action is not None
+        numbers = written(action, actions[other])
+        flat = numbers.reshape(*numbers.shape[:-2], 1, -1)
+        rows.append(jnp.broadcast_to(flat, (*features.shape[:-1], flat.shape[-1])))
+    return jnp.concatenate(rows, -1)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from understudy import tree
+from understudy.functional.written import with_seen
 from understudy.networks import sets
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.critic_features import critic_features, critic_inputs, same_number
@@ -187,7 +188,8 @@ class ActorsAndCritics(eqx.Module):
             old = memory["actors"][group.name] if self.recurrent else None
             head, new = self.actors[group.name].step(x, old)
             found = self.distribution(group, head, observation)
-            actions[group.name] = found.mode() if mode == "mode" else found.sample(own)
+            drawn_now = found.mode() if mode == "mode" else found.sample(own)
+            actions[group.name] = observation.taken(group.name, drawn_now)
             if self.recurrent:
                 after["actors"][group.name] = new
             if self.recurrent and mode == "explore":
@@ -278,7 +280,7 @@ class ActorsAndCritics(eqx.Module):
         self, group: Group, observation: Observation, actions: Actions
     ) -> Float[Array, "*lead agents features"]:
         """What actors read; joint ones read 0 of agents that are not alive."""
-        x = tree.with_seen(group, observation.features[group.name], actions)
+        x = with_seen(self.spec, group.name, observation.features[group.name], actions)
         if self.actors[group.name].sharing != "joint":
             return x
         same_number(group, x.shape[-2], "joint actors", "sharing='shared'")

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from understudy.functional.written import written, written_size
+from understudy.functional.written import with_seen, written, written_size
 from understudy.networks import tokens
 from understudy.networks.actions import action_of
 from understudy.networks.blocks import dropped
@@ -33,6 +33,7 @@ from understudy.networks.transformer_discriminator import last_gain
 from understudy.types import (
     Actions,
     Fixed,
+    Group,
     Masks,
     Observation,
     Spec,
@@ -46,7 +47,8 @@ FLOOR = 1e-2
 
 
 class Inputs(eqx.Module):
-    """What discriminators read: standardised features, then the action as `functional.written`."""
+    """What discriminators read: standardised features, the actions of groups that are seen, then
+    the own action, as `functional.written`."""
 
     mean: dict[str, Float[Array, " obs"]]
     std: dict[str, Float[Array, " obs"]]
@@ -73,7 +75,7 @@ class Inputs(eqx.Module):
         Raises:
             UserError: for a group that cannot act.
         """
-        return {g.name: g.observation + written_size(action_of(g)) for g in spec.groups}
+        return {g.name: spec.inputs(g.name) + written_size(action_of(g)) for g in spec.groups}
 
     def __call__(self, observation: Observation, action: Actions) -> dict[str, Any]:
         """Inputs ``{group: [*lead, agents, numbers]}`` of rows with any leading axes."""
@@ -82,6 +84,7 @@ class Inputs(eqx.Module):
             x = jnp.asarray(observation.features[group.name])
             row = (1,) * (x.ndim - 1) + (-1,)
             x = (x - self.mean[group.name].reshape(row)) / self.std[group.name].reshape(row)
+            x = with_seen(self.spec, group.name, x, action)
             done = written(action_of(group), jnp.asarray(action[group.name]))
             made[group.name] = jnp.concatenate([x, done], -1)
         return made
@@ -102,6 +105,9 @@ class MLPDiscriminator:
     """A score for each agent, or one that all agents share."""
     sharing: Literal["shared", "independent"] = "shared"
     """One network (for each group, if it reads one agent), or one for every agent."""
+    judges: Literal["sa", "sas"] = "sas"
+    """Scores depend on states, actions and what a group that decides the next state decided, or on
+    states and actions alone."""
     hidden: tuple[int, ...] = (128, 128)
     """Units of the hidden layers."""
     activation: Activation = "tanh"
@@ -155,7 +161,7 @@ class MLPDiscriminator:
             net = orthogonal(net, body, gain=math.sqrt(2.0))
             head = orthogonal(net.layers[-1], last, gain=last_gain(self.normalisation))
             nets[name] = eqx.tree_at(lambda n: n.layers[-1], net, head)
-        return MLPScorer(nets, spec, self.reads, alone, self.dropout)
+        return MLPScorer(nets, spec, self.reads, alone, self.dropout, self.judges)
 
 
 TEAM = "team"
@@ -171,6 +177,7 @@ class MLPScorer(eqx.Module):
     alone: bool = eqx.field(static=True)
     """Every agent has a network of its own: their weights have an ``agents`` axis."""
     dropout: float = eqx.field(static=True)
+    judges: str = eqx.field(static=True, default="sas")
 
     def scores(
         self, inputs: Mapping[str, Any], alive: Masks, *, key: Key[Array, ""] | None = None
@@ -185,6 +192,8 @@ class MLPScorer(eqx.Module):
         Raises:
             UserError: for another number of agents than weights or inputs are made for.
         """
+        if self.judges == "sa":
+            inputs = {g.name: _undecided(g, inputs[g.name]) for g in self.spec.groups}
         if self.reads == "team":
             return self._of_team(inputs, alive, key)
         found = {}
@@ -232,3 +241,11 @@ class MLPScorer(eqx.Module):
             f"expected {expected} agents of group {name!r}, which this discriminator was made for, "
             f"found {found}; for other numbers let one shared network read each agent",
         )
+
+
+def _undecided(group: Group, x: Any) -> Any:
+    """Inputs without what a group decided that advances the state."""
+    if not group.advances:
+        return x
+    known = x.shape[-1] - written_size(action_of(group))
+    return x.at[..., known:].set(0.0)

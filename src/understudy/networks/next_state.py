@@ -2,10 +2,12 @@
 
 From what is now, s, and what was done, a, both as one row x of numbers,
 
-    logits = bonus · s + W x + f(x),    E_k[s'] = s + W x + g_k(x),    k one of a few components,
+    logits = bonus · s + V x + f(x),    E[s'] = s + W x + h(x),
 
-W is a straight line, f and g a perceptron. The line carries most of what follows a log; components
-of different width keep rare jumps from deciding how wide everything is.
+V and W are straight lines, f and h a perceptron. Of the components of a mixture the first stays
+near s, the last lies where all together have the mean E[s'], the others follow it; how far each is
+from there, how wide and how likely it is, the perceptron says. So the mean can be learned by least
+squares, and rare jumps do not decide how wide everything is.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ from understudy.types import (
     require,
 )
 
+HASTE = 5.0
+"""The bonus moves so many times faster than weights do: who never changes needs a large one."""
+FLOOR = 0.03
+"""Least share of all components together that no network can take away."""
 WIDTHS = (0.05, 1.0)
 """Of components at the beginning, from the first to the last, in units of a usual change."""
 
@@ -59,19 +65,21 @@ class NextState:
         world = spec.world
         action = action_of(world)
         size, done = len(action.low), seen_size(spec)
-        outputs = action.choices + 3 * size * self.components
+        outputs = action.choices + size + 3 * size * self.components
         net = MLP(world.observation + done, self.hidden, outputs,
                   activation=ACTIVATIONS[self.activation])  # fmt: skip
         body, last = jax.random.split(key)
         net = orthogonal(net, body, gain=math.sqrt(2.0))
         net = eqx.tree_at(lambda n: n.layers[-1], net, orthogonal(net.layers[-1], last, gain=0.01))
-        straight = Linear(world.observation + done, action.choices + size)
+        straight = Linear(world.observation + done, action.choices)
+        line = Linear(world.observation + done, size)
         mean, std, change = _moments(world, statistics)
         widths = jnp.geomspace(*WIDTHS, self.components) if self.components > 1 else jnp.ones(1)
         return Predictor(
             straight=jax.tree.map(jnp.zeros_like, straight),
+            line=jax.tree.map(jnp.zeros_like, line),
             net=net,
-            keeps=jnp.full(len(action.sections), KEEPS),
+            keeps=jnp.full(len(action.sections), KEEPS / HASTE),
             widths=jnp.log(jnp.broadcast_to(widths, (size, self.components))),
             mean=mean,
             std=std,
@@ -104,9 +112,12 @@ class Predictor(eqx.Module):
     """Weights of `NextState`."""
 
     straight: Linear
+    """V."""
+    line: Linear
+    """W, and what is added; in usual changes."""
     net: MLP
     keeps: Float[Array, " sections"]
-    """Bonus, in logits, of the choice that is now."""
+    """Bonus of the choice that is now, in `HASTE` logits."""
     widths: Float[Array, "dimensions components"]
     """Logarithm of deviations, in units of a usual change, without looking."""
     mean: Float[Array, " obs"]
@@ -114,6 +125,16 @@ class Predictor(eqx.Module):
     change: Float[Array, " dimensions"]
     """A usual change of every continuous value."""
     spec: Spec = eqx.field(static=True)
+
+    def read(
+        self, now: Float[Array, "*lead obs"], done: Float[Array, "*lead numbers"]
+    ) -> Float[Array, "*lead inputs"]:
+        """x: continuous values standardised, choices less their mean, then what was done."""
+        row = (1,) * (now.ndim - 1) + (-1,)
+        chosen = jnp.arange(self.std.shape[0]) < action_of(self.spec.world).choices
+        mean, std = (jax.lax.stop_gradient(x) for x in (self.mean, self.std))
+        std = jnp.where(chosen, 1.0, std)
+        return jnp.concatenate([(now - mean.reshape(row)) / std.reshape(row), done], -1)
 
     def __call__(
         self,
@@ -129,23 +150,45 @@ class Predictor(eqx.Module):
             legal: choices that may come.
         """
         row = (1,) * (now.ndim - 1) + (-1,)
-        mean, std, change = (jax.lax.stop_gradient(x) for x in (self.mean, self.std, self.change))
-        x = jnp.concatenate([(now - mean.reshape(row)) / std.reshape(row), done], -1)
-        line, bent = self.straight(x), self.net(x)
-        action = action_of(self.spec.world)
+        x = self.read(now, done)
+        bent, action = self.net(x), action_of(self.spec.world)
         choices, size = action.choices, len(action.low)
-        logits = line[..., :choices] + bent[..., :choices]
-        logits = logits + bonus(action, self.keeps).reshape(row) * now[..., :choices]
-        parts = bent[..., choices:].reshape(*bent.shape[:-1], size, 3, -1)
+        logits = self.straight(x) + bent[..., :choices]
+        logits = logits + bonus(action, HASTE * self.keeps).reshape(row) * now[..., :choices]
+        parts = bent[..., choices + size :].reshape(*bent.shape[:-1], size, 3, -1)
+        now, change = now[..., choices:], jax.lax.stop_gradient(self.change)
         scale = change.reshape((*row[:-1], size, 1))
-        means = now[..., choices:, None] + scale * (line[..., choices:, None] + parts[..., 0, :])
+        mean = now + scale[..., 0] * (self.line(x) + bent[..., choices : choices + size])
+        shares = _floored(parts[..., 2, :])
+        means = _around(jax.lax.stop_gradient(mean), now, scale * parts[..., 0, :-1], shares)
         widths = self.widths.reshape((*row[:-1], *self.widths.shape))
         stds = latent.STD_FLOOR + scale * jnp.exp(widths) * widened(parts[..., 1, :])
         none = jnp.zeros((*logits.shape[:-1], 0))
         sections = ActionDistribution.from_head(
             logits, none, ActionSpec(action.sections), legal=legal
         )
-        return NextDistribution(sections, parts[..., 2, :], means, stds)
+        return NextDistribution(sections, jnp.log(shares), means, stds, mean)
+
+
+def _floored(logits: Array) -> Array:
+    """Shares of components, none of which is 0."""
+    return (1.0 - FLOOR) * jax.nn.softmax(logits) + FLOOR / logits.shape[-1]
+
+
+def _around(mean: Array, now: Array, moved: Array, shares: Array) -> Array:
+    """Means of components, ``[*lead, dimensions, components]``.
+
+    Args:
+        mean: of all together, ``[*lead, dimensions]``.
+        now: where the first stays.
+        moved: how far all but the last are from there.
+        shares: of components.
+    """
+    free = moved.shape[-1]
+    near = [now[..., None]] * min(1, free) + [mean[..., None]] * (free - 1)
+    first = moved + jnp.concatenate(near, -1) if free else moved
+    apart = (shares[..., :-1] * (first - mean[..., None])).sum(-1, keepdims=True)
+    return jnp.concatenate([first, mean[..., None] - apart / shares[..., -1:]], -1)
 
 
 class NextDistribution(eqx.Module):
@@ -156,6 +199,8 @@ class NextDistribution(eqx.Module):
     """Logits of components."""
     means: Float[Array, "*lead dimensions components"]
     stds: Float[Array, "*lead dimensions components"]
+    expectation: Float[Array, "*lead dimensions"]
+    """Of the continuous values; what components have together."""
 
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous value, nats."""
@@ -179,7 +224,7 @@ class NextDistribution(eqx.Module):
 
     def mean(self) -> Float[Array, "*lead dimensions"]:
         """Expected continuous values."""
-        return (jax.nn.softmax(self.weights) * self.means).sum(-1)
+        return self.expectation
 
     def expected(self) -> Float[Array, "*lead obs"]:
         """Expected features: probabilities of choices, then means."""

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from understudy import tree
-from understudy.functional.written import written, written_size
+from understudy.functional.written import with_seen, written, written_size
 from understudy.networks import tokens
 from understudy.networks.actions import ActionDistribution, Std, action_of, positive
 from understudy.networks.attention import Attention
@@ -183,7 +183,8 @@ class TransformerTeam(eqx.Module):
         if not self.decoder:
             for group, own in zip(self.spec.groups, keys, strict=True):
                 found = self._alone(group, observation, actions)
-                actions[group.name] = found.mode() if mode == "mode" else found.sample(own)
+                action = found.mode() if mode == "mode" else found.sample(own)
+                actions[group.name] = observation.taken(group.name, action)
                 log_probs[group.name] = found.log_probs(actions[group.name])
             return actions, log_probs
         seen, alive = self._encode(observation)
@@ -275,6 +276,7 @@ class TransformerTeam(eqx.Module):
         """One agent's turn, for a scan over the agents of a group."""
         mask = self._before(alive)
         legal = None if observation.legal is None else observation.legal[group.name]
+        decided = (observation.decided or {}).get(group.name)
 
         def turn(carry: Any, agent: Array) -> tuple[Any, tuple[Array, Array]]:
             kept, last = carry
@@ -290,6 +292,7 @@ class TransformerTeam(eqx.Module):
             )
             own = jax.random.fold_in(key, agent)
             action = found.mode() if mode == "mode" else found.sample(own)
+            action = action if decided is None else decided[agent]
             return (tuple(after), self._read(group, action)), (action, found.log_probs(action))
 
         return turn
@@ -301,7 +304,7 @@ class TransformerTeam(eqx.Module):
         return self.act_in[group.name](written(action_of(group), action))
 
     def _alone(self, group: Group, observation: Observation, actions: Any) -> ActionDistribution:
-        x = tree.with_seen(group, observation.features[group.name], actions)
+        x = with_seen(self.spec, group.name, observation.features[group.name], actions)
         x = self.norms[1](self.alone[group.name](x))
         return self._distribution(group, self.act_out[group.name](x), observation.legal)
 

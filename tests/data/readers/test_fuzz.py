@@ -43,6 +43,8 @@ FORMS = {
     "boxes.txt.gz": ("table", write.sdd),
     "log.csv": ("transitions", write.transitions),
     "log.csv.gz": ("transitions", write.transitions),
+    "men.csv": ("open_bandit", write.open_bandit),
+    "men.csv.gz": ("open_bandit", write.open_bandit),
     "trajectories.parquet": ("table", lambda path: write.crowds(path.parent)),
 }
 OPTIONS = {"transitions": {"schema": write.TRANSITIONS}}

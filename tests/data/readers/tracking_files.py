@@ -236,3 +236,37 @@ def transitions(path, rows=None):
     with (gzip.open if path.suffix == ".gz" else open)(path, "wt") as file:
         file.write("\n".join(text) + "\n")
     return path
+
+
+IMPRESSION = {
+    "timestamp": "2019-11-24 06:00:00.500000+00:00", "item_id": 2, "position": 3, "click": 0,
+    "propensity_score": 0.25, "user_feature_0": "aa", "user_feature_1": "b0",
+    "user_feature_2": "c0", "user_feature_3": "d0", "affinity": (0, 0, 0),
+}  # fmt: skip
+"""Of three items; `open_bandit` writes the last entry as three columns."""
+
+
+def impressions():
+    """Four impressions, not in order of time, the last on the next day."""
+    return [
+        IMPRESSION,
+        {**IMPRESSION, "timestamp": "2019-11-24 00:03:13.442536+00:00", "item_id": 0,
+         "click": 1, "user_feature_0": "bb", "affinity": (1, 0, 2)},
+        {**IMPRESSION, "timestamp": "2019-11-24 12:00:00+00:00", "item_id": 1, "position": 1},
+        {**IMPRESSION, "timestamp": "2019-11-25 18:00:00.000001+00:00", "position": 2},
+    ]  # fmt: skip
+
+
+def open_bandit(path, rows=None):
+    """A log with the nameless first column of the real ones."""
+    rows = impressions() if rows is None else rows
+    items = max(len(row["affinity"]) for row in rows)
+    names = [name for name in IMPRESSION if name != "affinity"]
+    lines = [",".join(["", *names, *(f"user-item_affinity_{k}" for k in range(items))])]
+    for number, row in enumerate(rows):
+        scores = (s if isinstance(s, str) else f"{s:.1f}" for s in row["affinity"])
+        lines.append(",".join([f"{number}", *(f"{row[name]}" for name in names), *scores]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt") as file:
+        file.write("\n".join(lines) + "\n")
+    return path

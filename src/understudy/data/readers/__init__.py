@@ -22,6 +22,7 @@ READERS = {
     "table": "understudy.data.readers.table:read",
     "scenes": "understudy.data.readers.scenes:read",
     "transitions": "understudy.data.readers.transitions:read",
+    "open_bandit": "understudy.data.readers.open_bandit:read",
     "kloppy": "understudy.data.readers.kloppy:read",
 }
 """Name of a format -> ``module:function``."""

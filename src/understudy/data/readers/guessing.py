@@ -28,7 +28,7 @@ def guess(sources: files.Source | Sequence[files.Source]) -> str:
         return "scenes"
     if name.endswith(".npy"):
         return "groupnet"
-    if name.endswith((".csv", ".tsv", ".parquet")):
+    if name.endswith((".tsv", ".parquet")):
         return "table"
     if name.endswith(".7z"):
         return "sportvu"
@@ -36,6 +36,10 @@ def guess(sources: files.Source | Sequence[files.Source]) -> str:
         with files.reading(path, "an .npz archive"), zipfile.ZipFile(path) as archive:
             return "stats_npz" if archive.namelist() == ["data.npy"] else "scenes"
     head = files.content(path)[:65536]
+    if name.endswith(".csv"):
+        columns = head.split(b"\n", 1)[0]
+        bandit = b"propensity_score" in columns or b"item_feature_0" in columns
+        return "open_bandit" if bandit else "table"
     if b'"gameid"' in head or b'"events"' in head:
         return "sportvu"
     if name.endswith(".txt"):
@@ -46,5 +50,5 @@ def guess(sources: files.Source | Sequence[files.Source]) -> str:
             return "table"
     raise UserError(
         f"expected a file whose reader is plain from its ending and first bytes, found {path}; "
-        "name one of frames, sportvu, stats_npz, groupnet, table, scenes"
+        "name one of frames, sportvu, stats_npz, groupnet, table, scenes, open_bandit"
     )
