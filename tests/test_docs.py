@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 RUN = {
     "docs/coming-from.md": [0, 1],
-    "docs/data.md": [1, 3],
+    "docs/data.md": [2, 4],
     "docs/models/vrnn.md": [0],
     "docs/models/intent-vrnn.md": [0],
 }

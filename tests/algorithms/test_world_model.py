@@ -46,7 +46,7 @@ def log(tmp_path_factory):
 @pytest.mark.parametrize("ahead", [1, 2])
 def test_it_learns_what_follows(log, ahead, tmp_path):
     algorithm = WorldModel(
-        network=NextState(hidden=(32,), components=2), members=2, ahead=ahead,
+        network=NextState(hidden=(32,), components=2), members=2, ahead=ahead, penalty=1.0,
         learning_rate=1e-2, decay=1_500,
     )  # fmt: skip
     run = train(algorithm, demonstrations=log, steps=1_500, out=tmp_path / "run")

@@ -88,7 +88,7 @@ class WorldModel:
     """Updates over which it falls to 0 along a line; 0 keeps it."""
     ridge: float = 100.0
     """λ of the mean: of squares of the weights that come last, as one row of the log counts 1."""
-    penalty: float = 10.0
+    penalty: float = 3.0
     """λ of everything else."""
     rows: int = 0
     """Of the log; 0 until `resolve` has looked."""
