@@ -46,10 +46,10 @@ def log(tmp_path_factory):
 @pytest.mark.parametrize("ahead", [1, 2])
 def test_it_learns_what_follows(log, ahead, tmp_path):
     algorithm = WorldModel(
-        network=NextState(hidden=(32,), components=2), members=2, ahead=ahead, penalty=1.0,
-        learning_rate=1e-2, decay=1_500,
+        network=NextState(hidden=(32,), components=2), members=2, ahead=ahead, penalty=0.3,
+        learning_rate=1e-2, decay=3_000,
     )  # fmt: skip
-    run = train(algorithm, demonstrations=log, steps=1_500, out=tmp_path / "run")
+    run = train(algorithm, demonstrations=log, steps=3_000, out=tmp_path / "run")
     world = run.world()
     mood, level, action = (
         x.ravel() for x in np.meshgrid([0, 1], [-1.0, 1.0], [-1.5, -0.7, 0.7, 1.5], indexing="ij")

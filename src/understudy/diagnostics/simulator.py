@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from understudy import tree
 from understudy.functional.written import written
-from understudy.networks.actions import ActionDistribution, action_of
+from understudy.networks.actions import action_of
 from understudy.networks.ensemble import Ensemble
 from understudy.networks.next_state import seen
 from understudy.networks.policy import ActedRows, Network
@@ -137,11 +136,11 @@ class OfNetwork(eqx.Module):
 
     def expect(self, now: Any, done: Any) -> Any:
         """The mean of the next state."""
-        return _expected(self._heads(now, done)[1])
+        return self._heads(now, done)[1].expected()[0, :, 0]
 
     def expect_action(self, now: Any) -> Any:
         """The mean of what the agent does."""
-        return _expected(self._heads(now, None)[0])
+        return self._heads(now, None)[0].expected()[0, :, 0]
 
     def act_log_probs(self, now: Any, done: Any) -> Any:
         """Of each section and value of an action."""
@@ -183,11 +182,8 @@ class OfWorld(eqx.Module):
 
     def answer(self, now: Any, done: Any, key: Any) -> Any:
         """Draw the next state, each row from a member drawn for it."""
-        found = self.ensemble.predict(now, self._numbers(done))
-        draw, pick = jax.random.split(key)
-        drawn = found.sample(draw)
-        picked = jax.random.randint(pick, (now.shape[0],), 0, drawn.shape[0])
-        return written(action_of(self.spec.world), drawn[picked, jnp.arange(now.shape[0])])
+        keys = jax.random.split(key, now.shape[0])
+        return jax.vmap(self.ensemble.draw)(now, self._numbers(done), keys)
 
     def expect(self, now: Any, done: Any) -> Any:
         """The mean of the next state, of all members together."""
@@ -203,13 +199,3 @@ class OfWorld(eqx.Module):
     def uncertainty(self, now: Any, done: Any) -> Float[Array, " rows"]:
         """Mean spread of what members expect, in usual changes."""
         return self.ensemble.spread(now, self._numbers(done))
-
-
-def _expected(found: ActionDistribution) -> Array:
-    parts, first = [], 0
-    for count in found.spec.sections:
-        parts.append(jax.nn.softmax(found.logits[..., first : first + count]))
-        first += count
-    return jnp.concatenate([*parts, tree.index(found.mode(), (..., slice(len(parts), None)))], -1)[
-        0, :, 0
-    ]

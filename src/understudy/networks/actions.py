@@ -96,6 +96,11 @@ class ActionDistribution(eqx.Module):
         """The most likely choice of each section; the middle of the continuous part."""
         return self._join(self._choices(self.logits), self.mean)
 
+    def expected(self) -> Float[Array, "*lead numbers"]:
+        """Probabilities of the choices of each section, then what `mode` says of the rest."""
+        chances = [jax.nn.softmax(logits) for logits in self._sections(self.logits)]
+        return jnp.concatenate([*chances, self.mode()[..., len(chances) :]], -1)
+
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous dimension, nats."""
         parts = []

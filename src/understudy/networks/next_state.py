@@ -17,12 +17,13 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from understudy.functional import latent
 from understudy.functional.written import written, written_size
 from understudy.networks.actions import ActionDistribution, action_of
-from understudy.networks.following import KEEPS, bonus, widened
+from understudy.networks.following import bonus, widened
 from understudy.networks.mlp import ACTIVATIONS, MLP, Activation, Linear, orthogonal
 from understudy.types import (
     Actions,
@@ -34,8 +35,12 @@ from understudy.types import (
     require,
 )
 
+RAREST = 1e-3
+"""Share of switches that a section is believed to have at least, at the beginning."""
 HASTE = 5.0
-"""The bonus moves so many times faster than weights do: who never changes needs a large one."""
+"""The bonus moves so many times faster than weights do."""
+FARTHEST = 5.0
+"""Deviations beyond which only the line looks: outliers do not speak for choices."""
 FLOOR = 0.03
 """Least share of all components together that no network can take away."""
 WIDTHS = (0.05, 1.0)
@@ -79,7 +84,7 @@ class NextState:
             straight=jax.tree.map(jnp.zeros_like, straight),
             line=jax.tree.map(jnp.zeros_like, line),
             net=net,
-            keeps=jnp.full(len(action.sections), KEEPS / HASTE),
+            keeps=_bonuses(action, change) / HASTE,
             widths=jnp.log(jnp.broadcast_to(widths, (size, self.components))),
             mean=mean,
             std=std,
@@ -149,25 +154,61 @@ class Predictor(eqx.Module):
             done: of `seen`.
             legal: choices that may come.
         """
+        return self.outputs(now, done, legal).distribution(now)
+
+    def outputs(
+        self,
+        now: Float[Array, "*lead obs"],
+        done: Float[Array, "*lead numbers"],
+        legal: Bool[Array, "*lead choices"] | None = None,
+    ) -> Outputs:
+        """All that matrices are multiplied for; arguments as of a call."""
         row = (1,) * (now.ndim - 1) + (-1,)
-        x = self.read(now, done)
-        bent, action = self.net(x), action_of(self.spec.world)
-        choices, size = action.choices, len(action.low)
-        logits = self.straight(x) + bent[..., :choices]
+        x, action = self.read(now, done), action_of(self.spec.world)
+        near = jnp.clip(x, -FARTHEST, FARTHEST)
+        bent, choices, size = self.net(near), action.choices, len(action.low)
+        logits = self.straight(near) + bent[..., :choices]
         logits = logits + bonus(action, HASTE * self.keeps).reshape(row) * now[..., :choices]
-        parts = bent[..., choices + size :].reshape(*bent.shape[:-1], size, 3, -1)
-        now, change = now[..., choices:], jax.lax.stop_gradient(self.change)
-        scale = change.reshape((*row[:-1], size, 1))
-        mean = now + scale[..., 0] * (self.line(x) + bent[..., choices : choices + size])
-        shares = _floored(parts[..., 2, :])
-        means = _around(jax.lax.stop_gradient(mean), now, scale * parts[..., 0, :-1], shares)
-        widths = self.widths.reshape((*row[:-1], *self.widths.shape))
-        stds = latent.STD_FLOOR + scale * jnp.exp(widths) * widened(parts[..., 1, :])
         none = jnp.zeros((*logits.shape[:-1], 0))
         sections = ActionDistribution.from_head(
             logits, none, ActionSpec(action.sections), legal=legal
         )
-        return NextDistribution(sections, jnp.log(shares), means, stds, mean)
+        change = jax.lax.stop_gradient(self.change)
+        moved = self.line(x) + bent[..., choices : choices + size]
+        return Outputs(
+            sections=sections,
+            mean=now[..., choices:] + change.reshape(row) * moved,
+            parts=bent[..., choices + size :].reshape(*bent.shape[:-1], size, 3, -1),
+            widths=self.widths,
+            change=change,
+        )
+
+
+class Outputs(eqx.Module):
+    """What a network says, of which a distribution can be made; any leading axes."""
+
+    sections: ActionDistribution
+    mean: Float[Array, "*lead dimensions"]
+    parts: Float[Array, "*lead dimensions 3 components"]
+    """Of each component: how far it is from where it begins, how wide, how likely."""
+    widths: Float[Array, "dimensions components"]
+    change: Float[Array, " dimensions"]
+
+    def distribution(self, now: Float[Array, "*lead obs"]) -> NextDistribution:
+        """What may come next."""
+        row = (1,) * (now.ndim - 1)
+        now = now[..., self.sections.logits.shape[-1] :]
+        scale = self.change.reshape((*row, -1, 1))
+        shares = _floored(self.parts[..., 2, :])
+        moved = scale * self.parts[..., 0, :-1]
+        means = _around(jax.lax.stop_gradient(self.mean), now, moved, shares)
+        widths = jnp.exp(self.widths.reshape((*row, *self.widths.shape)))
+        stds = latent.STD_FLOOR + scale * widths * widened(self.parts[..., 1, :])
+        return NextDistribution(self.sections, jnp.log(shares), means, stds, self.mean)
+
+    def expected(self) -> Float[Array, "*lead obs"]:
+        """Expected features: probabilities of choices, then means."""
+        return jnp.concatenate([self.sections.expected(), self.mean], -1)
 
 
 def _floored(logits: Array) -> Array:
@@ -228,17 +269,27 @@ class NextDistribution(eqx.Module):
 
     def expected(self) -> Float[Array, "*lead obs"]:
         """Expected features: probabilities of choices, then means."""
-        spec, parts, first = self.sections.spec, [], 0
-        for count in spec.sections:
-            parts.append(jax.nn.softmax(self.sections.logits[..., first : first + count]))
-            first += count
-        return jnp.concatenate([*parts, self.mean()], -1)
+        return jnp.concatenate([self.sections.expected(), self.mean()], -1)
 
     def likely(self) -> Float[Array, "*lead act"]:
         """The most likely choices, and expected continuous values."""
         if not self.sections.spec.sections:
             return self.mean()
         return jnp.concatenate([self.sections.mode(), self.mean()], -1)
+
+
+def _bonuses(action: ActionSpec, change: Float[Array, " obs"]) -> Float[Array, " sections"]:
+    """Bonuses with which sections stay as often as in the log.
+
+    A switch changes two columns by 1, so half the sum of mean squared changes is their share; of a
+    column that never changes `Statistics.step_std` is 1.
+    """
+    squares = jnp.where(change < 1.0, jnp.square(change), 0.0)[: action.choices]
+    section = np.repeat(np.arange(len(action.sections)), action.sections)
+    switches = 0.5 * jax.ops.segment_sum(squares, jnp.asarray(section), len(action.sections))
+    switches = jnp.clip(switches, RAREST, 0.5)
+    others = jnp.asarray([max(1, n - 1) for n in action.sections], jnp.float32)
+    return jnp.log((1.0 - switches) * others / switches)
 
 
 def _moments(world: Group, statistics: Statistics | None) -> tuple[Array, Array, Array]:
