@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,23 +31,11 @@ from understudy.algorithms.world_model import WorldModel
 from understudy.envs import rollout
 from understudy.envs.answered import Answered
 from understudy.envs.market import Market
-from understudy.envs.planted import SPEND, Truth, start
-from understudy.functional.written import written
+from understudy.envs.planted import SPEND, start
 
 SECTIONS = (5, 2, 4, 3, 2, 9, 2, 32, 35, 7, 2, 21, 2, 3, 3)
 VALUES, ACTIONS, HORIZON = 23, 6, 10
 ENVS, STEPS, SECONDS = 2_048, 20, 0.5
-
-
-class Users(eqx.Module):
-    """The market's users, who answer."""
-
-    truth: Truth
-
-    def answer(self, now: Any, done: Any, key: Any) -> Any:
-        world = Market().spec.world
-        assert world.action is not None
-        return written(world.action, self.truth.user(now, done).sample(key))
 
 
 def last(now: Any, done: Any, after: Any) -> Any:
@@ -105,7 +92,7 @@ def states(spec: us.Spec, begin: np.ndarray) -> us.Demonstrations:
 
 def market() -> Answered:
     """The planted market."""
-    users, spec = Users(Market().truth()), Market().spec
+    users, spec = Market().truth(), Market().spec
     starts = jax.vmap(start)(jax.random.split(jax.random.key(0), 500))
     agent = us.Spec(spec.groups[:1], horizon=HORIZON)
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
 
 from understudy.classes import UserError, require
+
+
+def split_sections(numbers: Any, sections: tuple[int, ...]) -> list[Any]:
+    """Columns of each section, one array a section; numpy or JAX.
+
+    Args:
+        numbers: ``[*lead, choices]``; more columns are left out.
+        sections: choices of each.
+    """
+    ends = itertools.accumulate(sections, initial=0)
+    return [numbers[..., a:b] for a, b in itertools.pairwise(ends)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +57,10 @@ class ActionSpec:
     def choices(self) -> int:
         """Columns of a legal mask: the choices of all sections, one after the other."""
         return sum(self.sections)
+
+    def split(self, numbers: Any) -> list[Any]:
+        """`split_sections` of these."""
+        return split_sections(numbers, self.sections)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,7 @@ from understudy.specs import ActionSpec as ActionSpec
 from understudy.specs import Entities as Entities
 from understudy.specs import Group as Group
 from understudy.specs import Spec as Spec
+from understudy.specs import split_sections as split_sections
 
 AXES = ("seeds", "envs", "episodes", "batch", "time", "agents", "obs", "act", "latent", "intents")
 

@@ -15,7 +15,7 @@ from understudy.data.readers import transitions
 from understudy.experiment import checkpoint, config, folder
 from understudy.experiment.train import resume, train
 from understudy.functional import marginals
-from understudy.networks.population import KNOTS, Columns, knots
+from understudy.networks.population import KNOTS, NormalScores, knots
 from understudy.types import ActionSpec, Batch, Group, Observation, Spec, UserError, Window
 
 INF = float("inf")
@@ -105,7 +105,7 @@ def test_values_come_back_and_scores_are_standard_normal():
     rng = np.random.default_rng(0)
     steps, counted = np.exp(rng.normal(size=4_000)), rng.binomial(2, 0.3, 4_000)
     rows = np.stack([steps, counted, np.full(4_000, 7.0)], 1).astype(np.float32)
-    columns = Columns.of(
+    columns = NormalScores.of(
         Spec((Group("state", 1, 3, ActionSpec((), (-INF,) * 3, (INF,) * 3), advances=True),)),
         knots(rows),
     )
@@ -306,8 +306,8 @@ def test_values_of_a_real_log_come_back(key):
     algorithm = Population(starts="any", noise=4, hidden=(8,)).resolve(log)
     rows = algorithm.prepare(log).features[log.spec.world.name][:, 0]
     state = jax.jit(lambda k: algorithm.init(log.spec, None, k))(key)
-    scores = jax.jit(Columns.read)(state.columns, jnp.asarray(rows), key)
-    again = np.asarray(jax.jit(Columns.write)(state.columns, scores))
+    scores = jax.jit(NormalScores.read)(state.columns, jnp.asarray(rows), key)
+    again = np.asarray(jax.jit(NormalScores.write)(state.columns, scores))
     np.testing.assert_array_equal(again[:, :132], rows[:, :132])
     # within a hundredth of a deviation, but for the ends beyond the furthest rank that is kept
     apart = np.abs(again - rows)[:, 132:] / rows[:, 132:].std(0)

@@ -32,13 +32,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from understudy.data.demonstrations import Demonstrations
+from understudy.data.sessions import beginnings
 from understudy.functional.adversarial import OBJECTIVES, REWARDS
 from understudy.functional.marginals import divergence, entropy, quantile_distance
 from understudy.functional.penalties import gradient_penalty, steepness
 from understudy.networks import descent
 from understudy.networks.actions import action_of
 from understudy.networks.mlp import ACTIVATIONS, MLP, Activation, orthogonal
-from understudy.networks.population import Columns, Knots, Synthesiser, knots
+from understudy.networks.population import Knots, NormalScores, Synthesiser, knots
 from understudy.types import (
     Batch,
     Metrics,
@@ -60,7 +61,7 @@ class State:
     discriminator: MLP
     generator_optimiser: Any
     discriminator_optimiser: Any
-    columns: Columns
+    columns: NormalScores
     shares: Float[Array, " choices"]
     """Of every choice in the log."""
 
@@ -148,7 +149,9 @@ class Population:
         """
         world = demonstrations.spec.world
         choices = action_of(world).choices
-        rows = np.asarray(demonstrations.features[world.name])[self._rows(demonstrations), 0]
+        rows = np.asarray(demonstrations.features[world.name])[
+            beginnings(demonstrations, self.starts), 0
+        ]
         return dataclasses.replace(
             self,
             shares=tuple(rows[:, :choices].mean(0, dtype=np.float64).tolist()),
@@ -161,7 +164,7 @@ class Population:
         Raises:
             UserError: for a log without a group that decides the next state, or without such rows.
         """
-        d, rows = demonstrations, self._rows(demonstrations)
+        d, rows = demonstrations, beginnings(demonstrations, self.starts)
         episodes = np.searchsorted(d.starts, rows, side="right") - 1
         names = d.labels["episode"][episodes]
         if self.starts == "any":
@@ -179,21 +182,6 @@ class Population:
             licence=d.licence,
             provenance=d.provenance,
         )
-
-    def _rows(self, d: Demonstrations) -> np.ndarray:
-        """Numbers of the rows that are learned from."""
-        name = d.spec.world.name
-        if self.starts == "first":
-            rows = d.starts[:-1]
-            rows = rows[d.alive[name][rows, 0]]
-        else:
-            rows = np.flatnonzero(d.known_actions()[name][:, 0])
-        require(
-            len(rows) > 0,
-            f"expected rows of {name!r} to learn from (starts={self.starts!r}), found none; give "
-            "a log with sessions, and for starts='any' with actions",
-        )
-        return rows
 
     def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
         """Fresh weights.
@@ -221,7 +209,7 @@ class Population:
             discriminator,
             descent.start(generator),
             descent.start(discriminator),
-            Columns.of(spec, self.quantiles),
+            NormalScores.of(spec, self.quantiles),
             jnp.asarray(self.shares, jnp.float32),
         )
 
@@ -333,7 +321,7 @@ class SyntheticPopulation(eqx.Module):
     """States in which sessions may begin."""
 
     generator: Synthesiser
-    columns: Columns
+    columns: NormalScores
 
     def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count obs"]:
         """Draw features: one-hot sections, exactly, then continuous values.

@@ -1,12 +1,16 @@
-"""Sessions: transitions (s, a, s') that a log holds in any order, put together again."""
+"""Sessions: transitions (s, a, s') in any order put together again, and where they begin."""
 
 from __future__ import annotations
 
 import bisect
 from collections import defaultdict
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from understudy.data.demonstrations import Demonstrations
+from understudy.types import require
 
 
 def link(
@@ -36,6 +40,30 @@ def link(
             first[last[found]], last[first[row]] = first[row], last[found]
     begins = np.setdiff1d(np.arange(rows), after)
     return [_chain(after, row) for row in begins.tolist()]
+
+
+def beginnings(
+    demonstrations: Demonstrations, starts: Literal["first", "any"]
+) -> Int[np.ndarray, " rows"]:
+    """Numbers of rows to begin in: the first of each session, or all that somebody acted in.
+
+    Raises:
+        UserError: for other starts, without a group that decides the next state, or where no such
+            row is alive.
+    """
+    world = demonstrations.spec.world.name
+    require(starts in ("first", "any"), f"expected starts 'first' or 'any', found {starts!r}")
+    if starts == "first":
+        rows = demonstrations.starts[:-1]
+        rows = rows[demonstrations.alive[world][rows, 0]]
+    else:
+        rows = np.flatnonzero(demonstrations.known_actions()[world][:, 0])
+    require(
+        len(rows) > 0,
+        f"expected rows of {world!r} to begin in (starts={starts!r}), found none; give a log with "
+        "sessions, and for starts='any' with actions",
+    )
+    return rows
 
 
 def _take(candidates: list[int], row: int, start: int) -> int | None:

@@ -31,7 +31,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.diagnostics.simulation_log import Columns, Transitions, features, transitions
+from understudy.diagnostics.simulation_log import LogColumns, Transitions, features, transitions
 from understudy.functional import latent
 from understudy.functional.written import written
 from understudy.types import ActionSpec, Spec, require
@@ -67,7 +67,7 @@ class LineSimulator(eqx.Module):
 
     def act(self, now: Float[Array, "rows obs"], key: Key[Array, ""]) -> Float[Array, "rows act"]:
         """Draw what the agent does."""
-        sections, mean = Columns(self.spec).action.sections, self.acting(now)
+        sections, mean = LogColumns(self.spec).action.sections, self.acting(now)
         gumbel, normal = _noise(key, len(now), sum(sections), mean.shape[1])
         picked = _likely(jnp.log(self._choices(now)) + gumbel, sections)
         value = mean + self.acting.std[None] * normal
@@ -77,7 +77,7 @@ class LineSimulator(eqx.Module):
         self, now: Float[Array, "rows obs"], done: Float[Array, "rows act"], key: Key[Array, ""]
     ) -> Float[Array, "rows obs"]:
         """Draw the next state."""
-        spec, mean = Columns(self.spec).answer, self.answering(self._seen(now, done))
+        spec, mean = LogColumns(self.spec).answer, self.answering(self._seen(now, done))
         gumbel, normal = _noise(key, len(now), spec.choices, mean.shape[1])
         chances = now[:, : spec.choices] @ self.switching
         hot = _hot_likely(jnp.log(chances) + gumbel, spec.sections)
@@ -87,7 +87,7 @@ class LineSimulator(eqx.Module):
         self, now: Float[Array, "rows obs"], done: Float[Array, "rows act"]
     ) -> Float[Array, "rows obs"]:
         """Probabilities of the choices of the next state, then means of its values."""
-        chosen = now[:, : Columns(self.spec).answer.choices] @ self.switching
+        chosen = now[:, : LogColumns(self.spec).answer.choices] @ self.switching
         return jnp.concatenate([chosen, self.answering(self._seen(now, done))], -1)
 
     def expect_action(self, now: Float[Array, "rows obs"]) -> Float[Array, "rows numbers"]:
@@ -98,7 +98,7 @@ class LineSimulator(eqx.Module):
         self, now: Float[Array, "rows obs"], done: Float[Array, "rows act"]
     ) -> Float[Array, "rows heads"] | None:
         """Log-probability of each section, then log-density of each value, of an action; nats."""
-        action = Columns(self.spec).action
+        action = LogColumns(self.spec).action
         hot = written(ActionSpec(action.sections), done[:, : len(action.sections)])
         sections = _picked(self._choices(now), hot, action.sections)
         mean, value = self.acting(now), done[:, len(action.sections) :]
@@ -112,7 +112,7 @@ class LineSimulator(eqx.Module):
         after: Float[Array, "rows obs"],
     ) -> Float[Array, "rows heads"] | None:
         """As `act_log_probs`, of the next state given as features."""
-        spec, expected = Columns(self.spec).answer, self.expect(now, done)
+        spec, expected = LogColumns(self.spec).answer, self.expect(now, done)
         hot, value = after[:, : spec.choices], after[:, spec.choices :]
         sections = _picked(expected[:, : spec.choices], hot, spec.sections)
         mean = expected[:, spec.choices :]
@@ -120,11 +120,11 @@ class LineSimulator(eqx.Module):
         return jnp.concatenate([sections, latent.gaussian_log_prob(value, mean, std)], -1)
 
     def _seen(self, now: Array, done: Array) -> Array:
-        return jnp.concatenate([now, written(Columns(self.spec).action, done)], -1)
+        return jnp.concatenate([now, written(LogColumns(self.spec).action, done)], -1)
 
     def _choices(self, now: Array) -> Array:
         """Probabilities of the choices of an action's sections."""
-        members = _members(Columns(self.spec).action.sections)
+        members = _members(LogColumns(self.spec).action.sections)
         cut = jnp.maximum(self.choosing(now), LEAST)
         return cut / (cut @ members @ members.T)
 
@@ -188,7 +188,7 @@ class Ridge(LineSimulator):
         x = np.concatenate([log.now, done], 1)
         found = _ridge(x, log.change, penalty)
         answering = _line(found.weights + np.eye(width, values, -choices), found.bias, found.std)
-        before, after = (_hot(log, array) for array in (log.now, log.after))
+        before, after = (log.columns.answer.split(array) for array in (log.now, log.after))
         switches = [(b != a).any(1).sum() for b, a in zip(before, after, strict=True)]
         chances = (np.asarray(switches, np.float64) + 0.5) / (len(log) + 1)
         return cls(log.columns.spec, *_agent(log, penalty), answering,
@@ -260,18 +260,10 @@ def _smoothed(log: Transitions, chances: np.ndarray | None) -> np.ndarray:
 
 
 def _sizes(log: Transitions) -> tuple[int, int, int]:
-    """Columns of a state and a written action, choices and continuous values of a state."""
+    """LogColumns of a state and a written action, choices and continuous values of a state."""
     answer, action = log.columns.answer, log.columns.action
     width = answer.choices + len(answer.low) + action.choices + len(action.low)
     return width, answer.choices, len(answer.low)
-
-
-def _hot(log: Transitions, rows: np.ndarray) -> list[np.ndarray]:
-    """One-hot columns of every section of a state."""
-    answer = log.columns.answer
-    return np.split(rows[:, : answer.choices], np.cumsum(answer.sections)[:-1], axis=1) if (
-        answer.sections
-    ) else []  # fmt: skip
 
 
 def _members(sections: tuple[int, ...]) -> np.ndarray:

@@ -50,9 +50,8 @@ def _seen(study: Study, done: np.ndarray, after: np.ndarray) -> np.ndarray:
     """What the classifier looks at, ``[rows, columns]``."""
     log, columns = study.log, study.log.columns
     first, section = columns.answer.choices, len(columns.action.sections)
-    ends = np.cumsum(columns.answer.sections)
-    pairs = zip(ends, columns.answer.sections, strict=True)
-    switched = [(after[:, e - n : e] != log.now[:, e - n : e]).any(1)[:, None] for e, n in pairs]
+    pairs = zip(columns.answer.split(after), columns.answer.split(log.now), strict=True)
+    switched = [(later != now).any(1)[:, None] for later, now in pairs]
     values = [
         done[:, section:] / study.act_spread,
         (after[:, first:] - study.train.after[:, first:].mean(0)) / study.spread,

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.types import ActionSpec, Group, Spec, UserError, require
+from understudy.diagnostics.simulator import halves
+from understudy.types import ActionSpec, Group, Spec, UserError, require, split_sections
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class LogColumns:
     """What the columns of states and of the agent's actions are."""
 
     spec: Spec
@@ -91,7 +92,7 @@ class Columns:
 class Transitions:
     """What was logged, a row for each time that the world answered."""
 
-    columns: Columns
+    columns: LogColumns
     now: Float[np.ndarray, "rows obs"]
     done: Float[np.ndarray, "rows act"]
     """Of the agent, as stored: a number per section, then continuous values."""
@@ -132,8 +133,7 @@ def features(action: Float[np.ndarray, "*lead act"], spec: ActionSpec) -> Float[
 
 def likely(rows: Float[np.ndarray, "rows choices"], sections: tuple[int, ...]) -> np.ndarray:
     """Number of the largest column of each section, ``[rows, sections]``."""
-    ends = np.cumsum(sections)
-    parts = [rows[:, e - n : e].argmax(1) for e, n in zip(ends, sections, strict=True)]
+    parts = [part.argmax(1) for part in split_sections(rows, sections)]
     return np.stack(parts, 1) if parts else np.zeros((len(rows), 0), int)
 
 
@@ -145,16 +145,8 @@ def transitions(demonstrations: Demonstrations) -> Transitions:
             no such row is logged.
     """
     d, world = demonstrations, demonstrations.spec.world
-    agents = [group for group in d.spec.groups if not group.advances]
-    require(
-        len(agents) == 1
-        and agents[0].agents == 1
-        and agents[0].action is not None
-        and world.sees == (agents[0].name,),
-        f"expected one agent that acts and a world that sees it, found groups "
-        f"{[(g.name, g.agents) for g in d.spec.groups]}; regroup the demonstrations",
-    )
-    name, known = agents[0].name, d.known_actions()
+    name, _ = halves(d.spec)
+    known = d.known_actions()
     rows = np.flatnonzero(known[name][:, 0] & known[world.name][:, 0])
     require(
         len(rows) > 0 and d.actions is not None,
@@ -162,7 +154,7 @@ def transitions(demonstrations: Demonstrations) -> Transitions:
         "transitions (reader 'transitions')",
     )
     assert d.actions is not None
-    columns = Columns(d.spec)
+    columns = LogColumns(d.spec)
     session = np.searchsorted(d.starts, rows, side="right") - 1
     return Transitions(
         columns,

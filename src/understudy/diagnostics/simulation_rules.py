@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from understudy.diagnostics.simulation_log import Columns, Transitions
+from understudy.diagnostics.simulation_log import LogColumns, Transitions
 
 LEAST_R2 = 0.99
 SAME = 1e-5
@@ -49,7 +49,7 @@ class Rules(NamedTuple):
     spread: Float[np.ndarray, " values"]
     """Standard deviation of every value; 1 for a constant one."""
 
-    def words(self, columns: Columns) -> list[str]:
+    def words(self, columns: LogColumns) -> list[str]:
         """One line for every rule."""
         values, acts = columns.values, columns.acts[len(columns.action.sections) :]
         knobs = [

@@ -8,7 +8,6 @@ holds what was logged. `OfNetwork` is the joint policy of cloning or of adversar
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -16,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from understudy.functional.written import written
+from understudy.functional.written import unwritten, written
 from understudy.networks.actions import action_of
 from understudy.networks.ensemble import Ensemble
 from understudy.networks.next_state import seen
 from understudy.networks.policy import ActedRows, Network
-from understudy.types import ActionSpec, Observation, Spec, require
+from understudy.types import Observation, Spec, require
 
 
 @runtime_checkable
@@ -85,15 +84,6 @@ def halves(spec: Spec) -> tuple[str, str]:
     return others[0].name, world.name
 
 
-def decided(spec: ActionSpec, features: Float[Array, "rows obs"]) -> Float[Array, "rows act"]:
-    """The action that is written as these features; undoes `functional.written.written`."""
-    ends = list(itertools.accumulate(spec.sections, initial=0))
-    chosen = [features[:, a:b].argmax(-1)[:, None] for a, b in itertools.pairwise(ends)]
-    return jnp.concatenate(
-        [*(c.astype(jnp.float32) for c in chosen), features[:, spec.choices :]], -1
-    )
-
-
 class OfNetwork(eqx.Module):
     """The joint policy of both halves that a network is."""
 
@@ -148,7 +138,7 @@ class OfNetwork(eqx.Module):
 
     def answer_log_probs(self, now: Any, done: Any, after: Any) -> Any:
         """Of each section and value of the next state."""
-        action = decided(action_of(self.spec.world), after)
+        action = unwritten(action_of(self.spec.world), after)
         return self._heads(now, done)[1].log_probs(action[None, :, None])[0, :, 0]
 
 
@@ -191,7 +181,7 @@ class OfWorld(eqx.Module):
 
     def answer_log_probs(self, now: Any, done: Any, after: Any) -> Any:
         """Of each section and value, of all members mixed, each head by itself."""
-        action = decided(action_of(self.spec.world), after)
+        action = unwritten(action_of(self.spec.world), after)
         found = self.ensemble.predict(now, self._numbers(done))
         each = jax.vmap(lambda one: one.log_probs(action))(found)
         return jax.nn.logsumexp(each, 0) - jnp.log(each.shape[0])

@@ -113,8 +113,7 @@ class Answered(eqx.Module):
 
     def reset(self, key: Key[Array, ""]) -> tuple[LoggedState, Observation]:
         """Draw a state."""
-        drawn = jax.random.randint(key, (), 0, self.starts.shape[0])
-        state = LoggedState(self.starts[drawn], jnp.zeros((), jnp.int32))
+        state = LoggedState.drawn(self.starts, key)
         return state, self._observe(state)
 
     def step(

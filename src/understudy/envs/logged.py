@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from understudy.data import store
 from understudy.data.demonstrations import Demonstrations
+from understudy.data.sessions import beginnings
 from understudy.envs.actions import executed
 from understudy.functional.written import written
 from understudy.types import (
@@ -47,6 +48,12 @@ class LoggedState:
 
     features: Float[Array, " obs"]
     time: Int[Array, ""]
+
+    @classmethod
+    def drawn(cls, starts: Float[Array, "starts obs"], key: Key[Array, ""]) -> LoggedState:
+        """One of `starts`, now."""
+        number = jax.random.randint(key, (), 0, starts.shape[0])
+        return cls(starts[number], jnp.zeros((), jnp.int32))
 
 
 class Logged(eqx.Module):
@@ -98,11 +105,7 @@ class Logged(eqx.Module):
             UserError: for demonstrations without such a group.
         """
         world = demonstrations.spec.world
-        require(starts in ("first", "any"), f"expected starts 'first' or 'any', found {starts!r}")
-        if starts == "first":
-            rows = demonstrations.starts[:-1]
-        else:
-            rows = np.flatnonzero(demonstrations.known_actions()[world.name][:, 0])
+        rows = beginnings(demonstrations, starts)
         states = np.asarray(demonstrations.features[world.name][rows, 0])
         spec = Spec(demonstrations.spec.groups, horizon=horizon)
         return cls(spec, jnp.asarray(states), reward)
@@ -116,8 +119,7 @@ class Logged(eqx.Module):
 
     def reset(self, key: Key[Array, ""]) -> tuple[LoggedState, Observation]:
         """Draw a state."""
-        drawn = jax.random.randint(key, (), 0, self.starts.shape[0])
-        state = LoggedState(self.starts[drawn], jnp.zeros((), jnp.int32))
+        state = LoggedState.drawn(self.starts, key)
         return state, self._observe(state)
 
     def step(

@@ -28,7 +28,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from understudy.data.schema import Columns, Schema
 from understudy.functional import latent
 from understudy.functional.written import written
-from understudy.types import Actions, Memory, Observation, Rewards
+from understudy.types import Actions, Memory, Observation, Rewards, split_sections
 
 STATE = Columns(
     sections=(6, 24, 4, 2, 3),
@@ -141,7 +141,7 @@ class Heads(eqx.Module):
     @property
     def probabilities(self) -> list[Float[Array, "*lead _"]]:
         """Of the choices of each section."""
-        return _split(jnp.exp(self.logs), self.sections)
+        return split_sections(jnp.exp(self.logs), self.sections)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "*lead act"]:
         """Draw an action as it is stored: a number for each section, then the values."""
@@ -160,14 +160,14 @@ class Heads(eqx.Module):
         numbers = action[..., :count, None].astype(jnp.int32)
         found = [
             jnp.take_along_axis(logs, numbers[..., i, :], -1)
-            for i, logs in enumerate(_split(self.logs, self.sections))
+            for i, logs in enumerate(split_sections(self.logs, self.sections))
         ]
         density = latent.gaussian_log_prob(action[..., count:], self.mean, self.std)
         return jnp.concatenate([*found, density], -1)
 
     def entropies(self) -> Float[Array, "*lead heads"]:
         """Entropy of each section, then of each value, nats."""
-        parts = _split(-jnp.exp(self.logs) * self.logs, self.sections)
+        parts = split_sections(-jnp.exp(self.logs) * self.logs, self.sections)
         sums = [part.sum(-1, keepdims=True) for part in parts]
         return jnp.concatenate([*sums, latent.gaussian_entropy(self.std)], -1)
 
@@ -209,6 +209,12 @@ class Truth(eqx.Module):
         }
         found = {name: head.log_probs(actions[name]).sum(-1) for name, head in heads.items()}
         return found, {name: head.entropies().sum(-1) for name, head in heads.items()}
+
+    def answer(
+        self, now: Float[Array, "*lead obs"], done: Float[Array, "*lead act"], key: Key[Array, ""]
+    ) -> Float[Array, "*lead obs"]:
+        """Draw the next state, as features."""
+        return written(STATE.action, self.user(now, done).sample(key))
 
     def platform(self, now: Float[Array, "*lead obs"]) -> Heads:
         """What the platform may do.
@@ -291,17 +297,11 @@ def start(key: Key[Array, ""]) -> Float[Array, " obs"]:
     return written(STATE.action, heads.sample(key))
 
 
-def _split(numbers: Float[Array, "*lead choices"], sections: tuple[int, ...]) -> list[Any]:
-    """Of each section."""
-    ends = np.cumsum(sections)
-    return [numbers[..., end - count : end] for end, count in zip(ends, sections)]
-
-
 def _choices(
     numbers: Float[Array, "*lead _"], sections: tuple[int, ...]
 ) -> list[Int[Array, "*lead"]]:
     """The largest of each section."""
-    return [part.argmax(-1) for part in _split(numbers, sections)]
+    return [part.argmax(-1) for part in split_sections(numbers, sections)]
 
 
 def _row(table: np.ndarray, number: Int[Array, "*lead"]) -> Any:

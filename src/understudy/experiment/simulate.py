@@ -23,7 +23,8 @@ from understudy.diagnostics.simulator import OfNetwork, OfWorld, Simulator, halv
 from understudy.envs.logged import HORIZON, Logged
 from understudy.experiment.checkpoint import write_atomic
 from understudy.experiment.run import Run
-from understudy.experiment.simulation_page import SimulationReport, simulation_report
+from understudy.experiment.simulation_page import simulation_report
+from understudy.experiment.simulation_results import SimulationReport
 from understudy.experiment.train import train
 from understudy.networks.discriminators import MLPDiscriminator
 from understudy.types import UserError, require

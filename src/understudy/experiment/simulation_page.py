@@ -7,7 +7,6 @@ measured is said in `understudy.diagnostics.simulation`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -22,14 +21,13 @@ from understudy.diagnostics.simulation_study import ROWS, SAMPLES, Study, study
 from understudy.diagnostics.simulator import Simulator
 from understudy.experiment import page
 from understudy.experiment.checkpoint import write_atomic
-from understudy.experiment.findings import Finding
+from understudy.experiment.simulation_results import SimulationReport
 from understudy.experiment.simulation_words import judge
 from understudy.experiment.tables import number
 from understudy.functional.resampling import CONFIDENCE
 from understudy.types import require
 from understudy.visualise.simulations import draw_dots, draw_lines
 
-VERSION = 1
 BASELINES = {"Persistence": Persistence, "Mean": Mean, "Ridge": Ridge}
 HEADLINES = (
     ("world_log_prob", "log p(s') ↑", 1),
@@ -50,37 +48,6 @@ HEADLINES = (
     ("outcome_by_time_error", "outcome by time ↓", -1),
 )
 """Figures of the first table: name, heading, and 1 where more is better."""
-
-
-@dataclasses.dataclass(frozen=True)
-class SimulationReport:
-    """Figures of simulators, and what follows from them."""
-
-    setting: Mapping[str, Any]
-    figures: Mapping[str, Mapping[str, Figure]]
-    """Of each simulator, baselines first."""
-    training: Mapping[str, Figure]
-    """How far the training log is from the held-out one."""
-    logged: Mapping[str, Figure]
-    """Outcome, and distance from rules, of the held-out log itself."""
-    findings: tuple[Finding, ...]
-    """Worst first, of all that are no baselines."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Values that JSON knows; what is not finite is null."""
-        return {
-            "name": "simulation",
-            "version": VERSION,
-            "setting": dict(self.setting),
-            "figures": FIGURES,
-            "simulators": {
-                name: {key: _json(figure) for key, figure in own.items()}
-                for name, own in self.figures.items()
-            },
-            "training log": {key: _json(figure) for key, figure in self.training.items()},
-            "held-out log": {key: _json(figure) for key, figure in self.logged.items()},
-            "findings": [finding._asdict() for finding in self.findings],
-        }
 
 
 def simulation_report(
@@ -160,18 +127,6 @@ def _setting(
         "time": held.time,
         "seed": held.seed,
     }
-
-
-def _json(figure: Figure) -> dict[str, Any]:
-    """Estimate and interval; lists where there are many columns."""
-    held = [
-        {k: v if math.isfinite(v) else None for k, v in interval._asdict().items()}
-        for interval in figure.intervals
-    ]
-    if len(figure.names) == 1:
-        return {"name": figure.names[0], **held[0]}
-    table = {key: [one[key] for one in held] for key in ("estimate", "low", "high")}
-    return {"names": list(figure.names), **table}
 
 
 def document(report: SimulationReport) -> str:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from understudy.types import require
+from understudy.types import require, split_sections
 
 FLOOR = 1e-6
 """Smallest share that a logarithm is taken of."""
@@ -79,8 +79,7 @@ def coded(
         f"expected rows of {wanted} numbers, {sum(sections)} of sections and {len(edges)} others, "
         f"found {rows.shape[1]}; give the sections and edges of this table",
     )
-    ends = np.cumsum(sections, dtype=int)
-    parts = [rows[:, end - n : end].argmax(1) for n, end in zip(sections, ends, strict=True)]
+    parts = [part.argmax(1) for part in split_sections(rows, sections)]
     values = rows[:, sum(sections) :].T
     parts += [np.searchsorted(e, x, side="right") for e, x in zip(edges, values, strict=True)]
     return np.stack(parts, 1)
@@ -143,8 +142,7 @@ def _totals(x: Float[Array, " choices"], sections: tuple[int, ...]) -> Float[Arr
     """Sum over the choices of every section."""
     if not sections:
         return jnp.zeros(0)
-    ends = np.cumsum(sections)
-    return jnp.stack([x[end - n : end].sum() for n, end in zip(sections, ends, strict=True)])
+    return jnp.stack([part.sum() for part in split_sections(x, sections)])
 
 
 def _apart(codes: np.ndarray, others: np.ndarray, size: int) -> float:

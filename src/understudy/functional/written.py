@@ -25,6 +25,19 @@ def written(spec: ActionSpec, action: Float[Array, "*lead act"]) -> Float[Array,
     return jnp.concatenate([*hots, action[..., count:]], -1)
 
 
+def unwritten(
+    spec: ActionSpec, numbers: Float[Array, "*lead numbers"]
+) -> Float[Array, "*lead act"]:
+    """The action that is written so: the largest choice of each section, the rest as it is.
+
+    Args:
+        spec: what an action is.
+        numbers: of `written`.
+    """
+    chosen = [part.argmax(-1)[..., None].astype(numbers.dtype) for part in spec.split(numbers)]
+    return jnp.concatenate([*chosen, numbers[..., spec.choices :]], -1)
+
+
 def written_size(spec: ActionSpec) -> int:
     """Numbers of `written`."""
     return spec.choices + len(spec.low)

@@ -15,7 +15,6 @@ dimension without two finite bounds is in its own units.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from typing import Any, Literal
 
@@ -98,13 +97,13 @@ class ActionDistribution(eqx.Module):
 
     def expected(self) -> Float[Array, "*lead numbers"]:
         """Probabilities of the choices of each section, then what `mode` says of the rest."""
-        chances = [jax.nn.softmax(logits) for logits in self._sections(self.logits)]
+        chances = [jax.nn.softmax(logits) for logits in self.spec.split(self.logits)]
         return jnp.concatenate([*chances, self.mode()[..., len(chances) :]], -1)
 
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous dimension, nats."""
         parts = []
-        for i, logits in enumerate(self._sections(self.logits)):
+        for i, logits in enumerate(self.spec.split(self.logits)):
             chosen = jax.nn.one_hot(action[..., i].astype(jnp.int32), logits.shape[-1])
             parts.append(_total(jax.nn.log_softmax(logits) * chosen))
         if self.spec.low:
@@ -121,7 +120,7 @@ class ActionDistribution(eqx.Module):
         A censored dimension counts with the entropy of its Gaussian before clipping.
         """
         parts = []
-        for logits in self._sections(self.logits):
+        for logits in self.spec.split(self.logits):
             logs = jax.nn.log_softmax(logits)
             parts.append(-_total(jnp.exp(logs) * logs))
         if self.spec.low:
@@ -138,19 +137,15 @@ class ActionDistribution(eqx.Module):
     def kl(self, other: ActionDistribution) -> Float[Array, "*lead"]:
         """``KL(self || other)``, nats; of censored dimensions the bound before clipping."""
         total = jnp.zeros(self.logits.shape[:-1])
-        pairs = zip(self._sections(self.logits), self._sections(other.logits), strict=True)
+        pairs = zip(self.spec.split(self.logits), self.spec.split(other.logits), strict=True)
         for ours, theirs in pairs:
             logs = jax.nn.log_softmax(ours)
             total = total + (jnp.exp(logs) * (logs - jax.nn.log_softmax(theirs))).sum(-1)
         divergence = latent.gaussian_kl(self.mean, self.std, other.mean, other.std)
         return total + divergence.sum(-1)
 
-    def _sections(self, logits: Array) -> list[Array]:
-        ends = list(itertools.accumulate(self.spec.sections, initial=0))
-        return [logits[..., a:b] for a, b in itertools.pairwise(ends)]
-
     def _choices(self, logits: Array) -> list[Array]:
-        return [s.argmax(-1)[..., None].astype(jnp.float32) for s in self._sections(logits)]
+        return [s.argmax(-1)[..., None].astype(jnp.float32) for s in self.spec.split(logits)]
 
     def _join(self, chosen: list[Array], value: Array) -> Array:
         """Sections, and values before squashing or clipping, as an action."""

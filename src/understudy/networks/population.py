@@ -54,7 +54,7 @@ def _knots(column: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(ranks.tolist()), tuple(at.tolist())
 
 
-class Columns(eqx.Module):
+class NormalScores(eqx.Module):
     """How a row of features is read, and written back."""
 
     ranks: Float[Array, "columns knots"]
@@ -62,7 +62,7 @@ class Columns(eqx.Module):
     spec: Spec = eqx.field(static=True)
 
     @classmethod
-    def of(cls, spec: Spec, found: Knots) -> Columns:
+    def of(cls, spec: Spec, found: Knots) -> NormalScores:
         """From `knots` of the continuous values of the group that advances the state.
 
         Raises:
@@ -140,20 +140,19 @@ class Synthesiser(eqx.Module):
             temperature: of the softmax that gradients go through; rows do not depend on it.
 
         Returns:
-            Rows as `Columns.read` makes them, sections exactly one-hot, and the expected share of
-            every choice in a batch of this noise.
+            Rows as `NormalScores.read` makes them, sections exactly one-hot, and the expected share
+            of every choice in a batch of this noise.
         """
         place, choose = jax.random.split(key)
         outputs = self.net(jax.random.normal(place, (count, self.noise)))
         choices = self.action.choices
         gumbel = jax.random.gumbel(choose, (count, choices))
-        rows, shares, first = [], [jnp.zeros(0)], 0
-        for size in self.action.sections:
-            logits = outputs[:, first : first + size]
-            noisy = logits + gumbel[:, first : first + size]
+        rows, shares = [], [jnp.zeros(0)]
+        pairs = zip(self.action.split(outputs), self.action.split(gumbel), strict=True)
+        for logits, noise in pairs:
+            noisy, size = logits + noise, logits.shape[1]
             soft = jax.nn.softmax(noisy / temperature)
             hard = jax.nn.one_hot(jnp.argmax(noisy, 1), size)
             rows.append(hard + (soft - jax.lax.stop_gradient(soft)))
             shares.append(jax.nn.softmax(logits).mean(0))
-            first += size
         return jnp.concatenate([*rows, outputs[:, choices:]], 1), jnp.concatenate(shares)
