@@ -44,8 +44,8 @@ CLONE = us.BC(
 WORLD = us.WorldModel(
     network=NextState(hidden=(128,)), batch=512, decay=8_000, ridge=1.0, penalty=3.0
 )
-"""Tried there: two layers of 128 and `ridge` 100 0.150; one, 10 and `penalty` 1 0.084; this with half
-as many updates again 0.074, with one component 0.111."""
+"""Tried there: two layers of 128 and `ridge` 100 0.150; one, 10 and `penalty` 1 0.084; this with
+half as many updates again 0.074, with one component 0.111."""
 STEPS = 64_000
 
 

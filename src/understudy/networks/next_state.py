@@ -4,10 +4,11 @@ From what is now, s, and what was done, a, both as one row x of numbers,
 
     logits = bonus · s + V x + f(x),    E[s'] = s + W x + h(x),
 
-V and W are straight lines, f and h a perceptron. Of the components of a mixture the first stays
-near s, the last lies where all together have the mean E[s'], the others follow it; how far each is
-from there, how wide and how likely it is, the perceptron says. So the mean can be learned by least
-squares, and rare jumps do not decide how wide everything is.
+V and W are straight lines, f and h a perceptron. Draws come from a mixture: its first component
+begins at s, the others at E[s'], and how far each is from there, how wide and how likely, the
+perceptron says, by likelihood alone. The mean is learned by least squares and is not the mean of
+the mixture: likelihood hardly counts rare jumps, squared errors count little else, and a mixture
+that is made to agree draws jumps that nobody makes.
 """
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ HASTE = 5.0
 """The bonus moves so many times faster than weights do."""
 FARTHEST = 5.0
 """Deviations beyond which only the line looks: outliers do not speak for choices."""
-FLOOR = 0.03
-"""Least share of all components together that no network can take away."""
 WIDTHS = (0.05, 1.0)
 """Of components at the beginning, from the first to the last, in units of a usual change."""
 
@@ -199,37 +198,27 @@ class Outputs(eqx.Module):
         row = (1,) * (now.ndim - 1)
         now = now[..., self.sections.logits.shape[-1] :]
         scale = self.change.reshape((*row, -1, 1))
-        shares = _floored(self.parts[..., 2, :])
-        moved = scale * self.parts[..., 0, :-1]
-        means = _around(jax.lax.stop_gradient(self.mean), now, moved, shares)
+        moved = scale * self.parts[..., 0, :]
+        means = _around(jax.lax.stop_gradient(self.mean), now, moved)
         widths = jnp.exp(self.widths.reshape((*row, *self.widths.shape)))
         stds = latent.STD_FLOOR + scale * widths * widened(self.parts[..., 1, :])
-        return NextDistribution(self.sections, jnp.log(shares), means, stds, self.mean)
+        return NextDistribution(self.sections, self.parts[..., 2, :], means, stds, self.mean)
 
     def expected(self) -> Float[Array, "*lead obs"]:
         """Expected features: probabilities of choices, then means."""
         return jnp.concatenate([self.sections.expected(), self.mean], -1)
 
 
-def _floored(logits: Array) -> Array:
-    """Shares of components, none of which is 0."""
-    return (1.0 - FLOOR) * jax.nn.softmax(logits) + FLOOR / logits.shape[-1]
-
-
-def _around(mean: Array, now: Array, moved: Array, shares: Array) -> Array:
-    """Means of components, ``[*lead, dimensions, components]``.
+def _around(mean: Array, now: Array, moved: Array) -> Array:
+    """Means of components, ``[*lead, dimensions, components]``: the first stays, others follow.
 
     Args:
-        mean: of all together, ``[*lead, dimensions]``.
+        mean: that least squares says, ``[*lead, dimensions]``.
         now: where the first stays.
-        moved: how far all but the last are from there.
-        shares: of components.
+        moved: how far each is from there.
     """
-    free = moved.shape[-1]
-    near = [now[..., None]] * min(1, free) + [mean[..., None]] * (free - 1)
-    first = moved + jnp.concatenate(near, -1) if free else moved
-    apart = (shares[..., :-1] * (first - mean[..., None])).sum(-1, keepdims=True)
-    return jnp.concatenate([first, mean[..., None] - apart / shares[..., -1:]], -1)
+    near = [now[..., None]] + [mean[..., None]] * (moved.shape[-1] - 1)
+    return moved + jnp.concatenate(near, -1)
 
 
 class NextDistribution(eqx.Module):
@@ -241,7 +230,7 @@ class NextDistribution(eqx.Module):
     means: Float[Array, "*lead dimensions components"]
     stds: Float[Array, "*lead dimensions components"]
     expectation: Float[Array, "*lead dimensions"]
-    """Of the continuous values; what components have together."""
+    """Of the continuous values, by least squares."""
 
     def log_probs(self, action: Float[Array, "*lead act"]) -> Float[Array, "*lead parts"]:
         """Log-probability of each section, then of each continuous value, nats."""
@@ -264,7 +253,7 @@ class NextDistribution(eqx.Module):
         return jnp.concatenate([self.sections.sample(choose), value], -1)
 
     def mean(self) -> Float[Array, "*lead dimensions"]:
-        """Expected continuous values."""
+        """Expected continuous values, by least squares."""
         return self.expectation
 
     def expected(self) -> Float[Array, "*lead obs"]:
