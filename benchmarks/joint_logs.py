@@ -38,8 +38,10 @@ def figures(report: Any, split: int) -> list[dict[str, Any]]:
             if (found := own.get(key)) is None:
                 continue
             value, low, high = (found[part] for part in ("estimate", "low", "high"))
-            if isinstance(value, list):
+            if isinstance(value, list) and key == "drift_values":  # the last step
                 value, low, high = (x[-1] for x in (value, low, high))
+            elif isinstance(value, list):  # of many columns
+                value, low, high = (float(np.mean(x)) for x in (value, low, high))
             row |= {key: value, f"{key}_low": low, f"{key}_high": high}
         rows.append(row)
     return rows
