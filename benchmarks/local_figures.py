@@ -93,8 +93,11 @@ def transfer() -> Path:
         for row in rows("local_transfer") if row["route"] in MOVED
     ]  # fmt: skip
     figure = draw_transfer(drawn, trained=4, floor="no action")
-    figure.axes[0].set_ylim(*SHOWN)
-    figure.set_size_inches(8.0, 3.2)
+    axis = figure.axes[0]
+    axis.set_ylim(*SHOWN)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.41), fontsize=8, labelcolor=style.MUTED)
+    figure.set_size_inches(6.4, 3.4)
+    figure.tight_layout()
     figure.savefig(path := OUT / "local-transfer.svg", metadata={"Date": None})
     return path
 
