@@ -58,8 +58,8 @@ def learned(log: Any, folder: Path, seed: int) -> dict[str, Simulator]:
         WORLD, folder / "world", demonstrations=log, steps=WORLD.decay, seed=seed
     )  # fmt: skip
     both = trained(
-        magail(STEPS, hidden=CLONE.network.hidden), folder / "magail", env=Logged.of(log), demonstrations=log, steps=STEPS,
-        seed=seed, warm_start=first,
+        magail(STEPS, hidden=CLONE.network.hidden), folder / "magail", env=Logged.of(log),
+        demonstrations=log, steps=STEPS, seed=seed, warm_start=first,
     )  # fmt: skip
     cloned = OfNetwork(first.policy().network)
     return {
