@@ -4,9 +4,10 @@
 
 A seed logs 50,000 transitions, learns cloning, a world model and adversarial imitation from them,
 and compares each with the truth: total variation of every head in states of fresh sessions; how
-often something is bought by segment and by hour when both halves are simulated, cell by cell; and
-total variation of the user's heads where another platform acts (``shift=1``). The total variation
-of densities p and q is E_p (1 - q/p)⁺, here a mean over rows and 16 draws of each.
+often something is bought by segment and by hour when both halves are simulated, cell by cell, with
+another log of the truth itself beside; and total variation of the user's heads where another
+platform acts (``shift=1``). The total variation of densities p and q is E_p (1 - q/p)⁺, here a mean
+over rows and 16 draws of each.
 """
 
 from __future__ import annotations
@@ -95,16 +96,33 @@ def variations(simulator: Simulator, truth: Any, now: Any, done: Any) -> dict[st
 
 
 def purchases(features: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of purchases in each segment and hour, and its standard error over rows."""
+    """Mean of purchases in each segment and hour, and its standard error.
+
+    ``features`` holds sessions of ten steps, (sessions, steps, features). Steps of one session
+    hang together, so the error is that of a ratio of sums over sessions.
+    """
     x = np.asarray(features)
-    cells = np.concatenate([x[:, :SEGMENTS], x[:, SEGMENTS : SEGMENTS + HOURS]], 1) > 0.5
-    count = np.maximum(cells.sum(0), 1)
-    mean = (cells * x[:, BOUGHT, None]).sum(0) / count
-    return mean, np.sqrt(mean * (1 - mean) / count)
+    cells = x[..., : SEGMENTS + HOURS] > 0.5
+    count, bought = cells.sum(1), (cells * x[..., BOUGHT, None]).sum(1)
+    total = np.maximum(count.sum(0), 1)
+    mean = bought.sum(0) / total
+    return mean, np.sqrt(np.square(bought - mean * count).sum(0)) / total
+
+
+def within(mean: Any, own: Any, real: Any, error: Any) -> float:
+    """Share of cells whose means lie within two standard errors of their difference."""
+    return float(np.mean(np.abs(mean - real) <= 2 * np.sqrt(error**2 + own**2)))
+
+
+def sessions(log: Any) -> np.ndarray:
+    """Next states of logged sessions, (sessions, steps, features)."""
+    inner = log.known_actions()["user"][:, 0]
+    after = np.concatenate([[False], inner[:-1]])
+    return log.features["user"][after, 0].reshape(log.episodes, 10, -1)
 
 
 def simulated(simulator: Simulator, starts: Any, seed: int) -> np.ndarray:
-    """Next states of sessions in which both halves are simulated."""
+    """Next states of sessions in which both halves are simulated, (sessions, steps, features)."""
 
     def step(now: Any, key: Any) -> tuple[Any, Any]:
         act, answer = jax.random.split(key)
@@ -113,7 +131,7 @@ def simulated(simulator: Simulator, starts: Any, seed: int) -> np.ndarray:
 
     keys = jax.random.split(jax.random.key(seed), 10)
     _, states = jax.jit(lambda s: jax.lax.scan(step, s, keys))(starts)
-    return np.asarray(states).reshape(-1, starts.shape[1])
+    return np.asarray(states).swapaxes(0, 1)
 
 
 def main() -> None:
@@ -130,20 +148,20 @@ def main() -> None:
         fresh = rows(market, truth, 1_000 + seed)
         shifted = rows(market, moved, 2_000 + seed)
         other = us.collect(market, truth, episodes=EPISODES, seed=3_000 + seed)
-        inner = other.known_actions()["user"][:, 0]
-        after = np.concatenate([[False], inner[:-1]])
-        real, error = purchases(other.features["user"][after, 0])
+        real, error = purchases(sessions(other))
         starts = jnp.asarray(other.features["user"][other.starts[:-1], 0])
         for name, simulator in learned(log, options.runs / f"seed_{seed}", seed).items():
             mean, own = purchases(simulated(simulator, starts, seed))
-            inside = np.abs(mean - real) <= 2 * np.sqrt(error**2 + own**2)
             elsewhere = variations(simulator, moved, *shifted)
             found.append({
                 "seed": seed, "simulator": name, **variations(simulator, truth, *fresh),
-                "cells_within_2_errors": float(inside.mean()),
+                "cells_within_2_errors": within(mean, own, real, error),
                 "shifted": float(np.mean([elsewhere[head] for head in USER])),
             })  # fmt: skip
-        print(table(found[-3:]), flush=True)
+        again = us.collect(market, truth, episodes=EPISODES, seed=4_000 + seed)
+        share = within(*purchases(sessions(again)), real, error)
+        found.append({"seed": seed, "simulator": "truth", "cells_within_2_errors": share})
+        print(table(found[-4:]), flush=True)
     targets = []
     for name in ("cloning", "world", "magail"):
         own = [row for row in found if row["simulator"] == name]
