@@ -10,6 +10,7 @@ TINY = {
     "flock": {"out": "flock", "episodes": 24, "steps": 4, "windows": 2},
     "own_data": {"out": "walkers", "episodes": 20},
     "own_rule": {"episodes": 4},
+    "simulated_users": {"out": "users", "sessions": 60, "methods": ("cloning", "world")},
 }
 
 

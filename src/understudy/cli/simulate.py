@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -20,10 +21,13 @@ class Simulate(console.Verb):
     """Folder of runs and report; new or empty."""
     schema: Path | None = None
     """What the columns of a CSV file are, as JSON."""
+    test: Path | None = None
+    """Other sessions to measure on, a file or folder as SOURCE; then all of SOURCE is learned
+    from."""
     methods: tuple[str, ...] = ("cloning", "world", "magail")
     """Which simulators to learn."""
     share: float = 0.8
-    """Of the sessions to learn from; the others are held out."""
+    """Of the sessions to learn from where there is no --test; the others are held out."""
     seed: int = 0
     """Of the split and of what is learned."""
     steps: int = 64_000
@@ -39,23 +43,11 @@ class Simulate(console.Verb):
 
     def __call__(self) -> None:
         """Read, learn, measure."""
-        from understudy.data import readers, store
         from understudy.experiment.simulate import simulate
-        from understudy.types import require
 
-        if (self.source / "meta.json").is_file():
-            demonstrations = store.load(self.source)
-        else:
-            require(
-                self.schema is not None,
-                f"expected --schema to say what the columns of {self.source} are, found none; "
-                "write one as in the docs, or give a demonstration folder",
-            )
-            demonstrations = readers.read(
-                "transitions", str(self.source), say=console.say, schema=str(self.schema)
-            )
         report = simulate(
-            demonstrations, self.out, methods=self.methods, share=self.share, seed=self.seed,
+            self._read(self.source), self.out, methods=self.methods, share=self.share,
+            test=None if self.test is None else self._read(self.test), seed=self.seed,
             steps=self.steps, progress=console.say, outcome=self.outcome, group=self.group,
             time=self.time,
         )  # fmt: skip
@@ -65,3 +57,19 @@ class Simulate(console.Verb):
         for finding in report.findings:
             console.show(f"{finding.level}: {finding.text}")
         console.show(f"{self.out / 'simulation.html'}")
+
+    def _read(self, source: Path) -> Any:
+        """Demonstrations of a file or folder."""
+        from understudy.data import readers, store
+        from understudy.types import require
+
+        if (source / "meta.json").is_file():
+            return store.load(source)
+        require(
+            self.schema is not None,
+            f"expected --schema to say what the columns of {source} are, found none; write one as "
+            "in the docs, or give a demonstration folder",
+        )
+        return readers.read(
+            "transitions", str(source), say=console.say, schema=str(self.schema)
+        )  # fmt: skip

@@ -57,7 +57,8 @@ class Train(console.Verb):
             raise console.UsageError(f"expected an algorithm, found {name!r}{hint}")
         mode, rest = console.take(rest, "--compat")
         if mode is not None:
-            return New.of(*compat.read(name, mode, rest, prog=f"{prog} {name}"))
+            asked, options = compat.read(name, mode, rest, prog=f"{prog} {name}")
+            return asked if isinstance(asked, compat.Shown) else New.of(asked, options)
         modes = compat.modes(name).items()
         also = "".join(
             f"\n\n--compat {mode} reads the flags of {program}." for mode, program in modes
@@ -112,8 +113,9 @@ class New:
     def of(cls, asked: compat.Training, options: Any) -> New:
         """The training that flags of a published program ask for."""
         job = Job(
-            out=asked.out, env=asked.env, steps=asked.steps, seeds=asked.seeds, seed=asked.seed
-        )
+            out=asked.out, env=asked.env, steps=asked.steps, seeds=asked.seeds, seed=asked.seed,
+            demos=asked.demos, warm_start=asked.warm_start,
+        )  # fmt: skip
         return cls(asked.algorithm, job, options, asked.remarks)
 
     def __call__(self) -> int:
