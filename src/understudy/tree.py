@@ -41,6 +41,20 @@ def where(condition: Any, on_true: T, on_false: T) -> T:
     return jax.tree.map(choose, on_true, on_false)
 
 
+@jax.custom_batching.custom_vmap
+def anywhere(where: Bool[Array, "..."]) -> Bool[Array, ""]:
+    """True if `where` is anywhere, in the whole batch too.
+
+    Under `vmap` the answer is one for all, so that a `cond` on it runs one branch and not both.
+    """
+    return jnp.any(where)
+
+
+@anywhere.def_vmap
+def _anywhere_in_batch(size: int, batched: Any, where: Any) -> tuple[Any, bool]:
+    return anywhere(where), False
+
+
 def all_finite(tree: Any) -> jax.Array:
     """True where every floating-point leaf is finite (a scalar)."""
     checks = [

@@ -22,9 +22,12 @@ replace = dataclasses.replace
     "env",
     [
         *(Home(), Home(agents=2, capacity=4), Whisper()),
-        *(envs.make(n) for n in ("xor", "roles", "market")),
+        *(envs.make(n) for n in ("xor", "roles", "market", "predator-prey", "box-bumper")),
     ],
-    ids=["home", "padded", "two groups", "xor", "roles", "market"],
+    ids=[
+        *("home", "padded", "two groups", "xor", "roles", "market"),
+        *("predator-prey", "box-bumper"),
+    ],
 )
 def test_sound_envs_pass(env):
     conformance.check(env, steps=6)

@@ -17,6 +17,7 @@ ALGORITHMS = {
     "bc": "understudy.algorithms.presets:BC",
     "joint-bc": "understudy.algorithms.presets:JointBC",
     "world-model": "understudy.algorithms.world_model:WorldModel",
+    "segment-vae": "understudy.algorithms.segments:SegmentVAE",
     "population": "understudy.algorithms.population:Population",
     "gail": "understudy.algorithms.presets:GAIL",
     "magail": "understudy.algorithms.presets:MAGAIL",

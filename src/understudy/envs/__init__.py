@@ -11,12 +11,14 @@ from typing import Any
 from understudy.types import UserError
 
 ENVS: dict[str, str] = {
+    "box-bumper": "understudy.envs.box_bumper:BoxBumper",
     "cartpole": "understudy.envs.cartpole:CartPole",
     "roles": "understudy.envs.roles:Roles",
     "halfcheetah-6x1": "understudy.envs.adapters.mujoco:half_cheetah",
     "logged": "understudy.envs.logged:Logged.load",
     "mamujoco": "understudy.envs.adapters.mujoco:MaMuJoCo",
     "market": "understudy.envs.market:Market",
+    "predator-prey": "understudy.envs.predator_prey:PredatorPrey",
     "push": "understudy.envs.push:Push",
     "smax": "understudy.envs.adapters.smax:Smax",
     "speaker-listener": "understudy.envs.speaker_listener:SpeakerListener",
@@ -25,23 +27,27 @@ ENVS: dict[str, str] = {
     "spread-magail": "understudy.envs.spread:Spread.magail",
     "spread-openai": "understudy.envs.spread:Spread.openai",
     "tag": "understudy.envs.tag:Tag",
+    "two-arm-platform": "understudy.envs.adapters.two_arms:TwoArmPlatform",
     "xor": "understudy.envs.xor:Xor",
 }
 """Game -> ``"module:Class"`` or ``"module:function"`` that builds it."""
 
 _PUBLIC = {
     "Batched": "understudy.envs.host",
+    "BoxBumper": "understudy.envs.box_bumper",
     "CartPole": "understudy.envs.cartpole",
     "Learned": "understudy.envs.learned",
     "Logged": "understudy.envs.logged",
     "MaMuJoCo": "understudy.envs.adapters.mujoco",
     "Market": "understudy.envs.market",
+    "PredatorPrey": "understudy.envs.predator_prey",
     "Roles": "understudy.envs.roles",
     "Push": "understudy.envs.push",
     "Smax": "understudy.envs.adapters.smax",
     "SpeakerListener": "understudy.envs.speaker_listener",
     "Spread": "understudy.envs.spread",
     "Tag": "understudy.envs.tag",
+    "TwoArmPlatform": "understudy.envs.adapters.two_arms",
     "Xor": "understudy.envs.xor",
     "assign": "understudy.envs.policies",
     "experts": "understudy.envs.experts",

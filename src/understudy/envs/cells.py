@@ -30,8 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from understudy import tree
 from understudy.envs import particles
-from understudy.envs.rollout import anywhere
 
 CROWD = 128
 """From so many places on, cells are faster on a processor (measured with 8 to 12 envs)."""
@@ -287,7 +287,7 @@ class Cells:
 
         def step(sums: Any, first: Array) -> tuple[Any, None]:
             # a loop of no fixed length would have no gradient
-            going = anywhere(first < most)
+            going = tree.anywhere(first < most)
             return jax.lax.cond(going, stride, lambda sums, _: sums, sums, first), None
 
         zero, count = jnp.zeros_like(here.x), self.places.shape[0]

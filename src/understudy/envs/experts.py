@@ -12,12 +12,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from understudy.envs import chance, movers, particles, scripted
+from understudy.envs import box_bumper, chance, movers, particles, predator_prey, scripted
 from understudy.envs import push as pushing
 from understudy.envs import speaker_listener as speaking
 from understudy.envs import tag as tagging
+from understudy.envs.box_bumper import BoxBumper
 from understudy.envs.cartpole import CartPole
 from understudy.envs.market import Market
+from understudy.envs.predator_prey import PredatorPrey
 from understudy.envs.roles import Roles
 from understudy.envs.spread import Spread
 from understudy.envs.steering import Steering
@@ -101,6 +103,28 @@ def push(env: Env, *, noise: float = 0.0) -> Policy:
     return _shaken(movers.Duel(steering, decentralised=True), env, noise)
 
 
+TOWARDS = 0.5
+"""Share of the pushes in `BoxBumper` that lead towards the other agent."""
+
+
+def wander(env: Env, *, noise: float = 0.0) -> Policy:
+    """Explore `PredatorPrey` or `BoxBumper`: 5 steps of force in a drawn direction, 5 of coasting.
+
+    In `BoxBumper` half of the directions lead towards the other agent, so that they meet often.
+    It has no aim, and is not the 1 of any score.
+
+    Raises:
+        UserError: for another game.
+    """
+    game = _expect(env, (PredatorPrey, BoxBumper), "wander")
+    bumper = isinstance(game, BoxBumper)
+    force = box_bumper.FORCE if bumper else predator_prey.FORCE
+    steering = Steering(particles.ACTIONS[game.action], force, velocity_first=True)
+    names, towards = game.spec.names, TOWARDS if bumper else 0.0
+    policy = scripted.Wander(steering, names, towards, decentralised=True, transfers=False)
+    return _shaken(policy, env, noise)
+
+
 def xor(env: Env, *, noise: float = 0.0) -> Policy:
     """Win `Xor`, each way to win as often: any agents but all together look like coins.
 
@@ -176,6 +200,7 @@ EXPERTS: dict[str, Callable[..., Policy]] = {
     "smax": smax,
     "speaker-listener": speaker_listener,
     "tag": tag,
+    "wander": wander,
     "xor": xor,
 }
 """Name -> function that builds it for an env."""
@@ -200,12 +225,14 @@ def own(env: Any) -> Policy | None:
     return None if name is None else EXPERTS[name](env)
 
 
-def _expect(env: Any, game: type, name: str) -> Any:
+def _expect(env: Any, game: type | tuple[type, ...], name: str) -> Any:
     inner = bare(env)
+    games = game if isinstance(game, tuple) else (game,)
+    wanted = " or ".join(one.__name__ for one in games)
     require(
-        isinstance(inner, game),
-        f"expected the game {game.__name__} for the expert {name!r}, found "
-        f"{type(inner).__name__}; choose another of {sorted(EXPERTS)}",
+        isinstance(inner, games),
+        f"expected the game {wanted} for the expert {name!r}, found {type(inner).__name__}; "
+        f"choose another of {sorted(EXPERTS)}",
     )
     return inner
 

@@ -7,7 +7,7 @@ With force F, velocity v, position p, mass 1 and a step of ``dt = 0.1``::
     F  = action + sum over touching discs of 100 u softplus((touch - |d|) / k) k
 
 where ``d`` points from the other disc to this one, ``u = d / |d|``, ``touch`` is the sum of their
-radii and ``k = 0.001``. There are no walls.
+radii and ``k = 0.001``. There are no walls but those of `walled`.
 
 Arrays are ``[discs, 2, ...]``: any axes may follow, and computing is elementwise over them. A batch
 of games is fastest with its axis last, where a processor's vectors run along it.
@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from understudy.types import ActionSpec
+from understudy.types import ActionSpec, require
 
 DT, DAMPING = 0.1, 0.25
 CONTACT_FORCE, CONTACT_MARGIN = 100.0, 1e-3
@@ -42,6 +42,16 @@ PLANE = ActionSpec(low=(-1.0, -1.0), high=(1.0, 1.0))
 """The direction itself."""
 
 ACTIONS = {"discrete": DISCRETE, "boxes": BOXES, "plane": PLANE}
+
+
+def check(action: str, horizon: int) -> None:
+    """See that a game's actions and its horizon are such.
+
+    Raises:
+        UserError: otherwise.
+    """
+    require(action in ACTIONS, f"expected actions of {sorted(ACTIONS)}, found {action!r}")
+    require(horizon >= 1, f"expected at least one step, found a horizon of {horizon}")
 
 
 def scatter(key: Key[Array, ""], count: int, half_size: Any = 1.0) -> Float[Array, "count 2"]:
@@ -152,6 +162,24 @@ def move(
     return position + (faster if velocity_first else velocity) * DT, faster
 
 
+def walled(
+    position: Float[Array, "discs 2 *envs"],
+    velocity: Float[Array, "discs 2 *envs"],
+    limit: Float[np.ndarray, " discs"],
+) -> tuple[Float[Array, "discs 2 *envs"], Float[Array, "discs 2 *envs"]]:
+    """Positions and velocities inside the hard walls of a square, which take all speed into them.
+
+    Args:
+        position: after a step.
+        velocity: after a step.
+        limit: how far from the middle each disc's centre can get along an axis.
+    """
+    far = along(np.asarray(limit)[:, None], position.ndim).astype(position.dtype)
+    outward = jnp.sign(position) * velocity > 0.0
+    stopped = jnp.where((jnp.abs(position) >= far) & outward, 0.0, velocity)
+    return jnp.clip(position, -far, far), stopped
+
+
 def chosen(
     places: Float[Array, "places 2 *envs"], index: Int[Array, "*envs"]
 ) -> Float[Array, "1 2 *envs"]:
@@ -177,6 +205,11 @@ def norm(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:
     """Length of the vector ``(x, y)``, with a gradient of 0 where it is 0."""
     squared = jnp.square(x) + jnp.square(y)
     return jnp.where(squared > 0.0, jnp.sqrt(jnp.where(squared > 0.0, squared, 1.0)), 0.0)
+
+
+def soft_length(vectors: Float[Array, "*lead 2"], softness: Any) -> Float[Array, "*lead"]:
+    """``sqrt(|v|² + s²) - s``: the length, at most s too short and smooth at 0 too."""
+    return jnp.sqrt(jnp.sum(jnp.square(vectors), -1) + softness**2) - softness
 
 
 def without_self(

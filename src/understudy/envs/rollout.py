@@ -78,7 +78,7 @@ def advance(
         return fresh, tree.where(done, seen, observation)
 
     state, observation = jax.lax.cond(
-        anywhere(done), begin_again, lambda *same: same, state, step.observation
+        tree.anywhere(done), begin_again, lambda *same: same, state, step.observation
     )
     return state, observation, step
 
@@ -86,20 +86,6 @@ def advance(
 def has_lanes(env: Env) -> bool:
     """The env takes arrays with an axis of envs after all others."""
     return getattr(env, "lanes", False)
-
-
-@jax.custom_batching.custom_vmap
-def anywhere(where: Bool[Array, "..."]) -> Bool[Array, ""]:
-    """True if `where` is anywhere, in the whole batch too.
-
-    Under `vmap` the answer is one for all, so that a `cond` on it runs one branch and not both.
-    """
-    return jnp.any(where)
-
-
-@anywhere.def_vmap
-def _anywhere_in_batch(size: int, batched: Any, where: Any) -> tuple[Any, bool]:
-    return anywhere(where), False
 
 
 def _first(batch: Any) -> Any:

@@ -39,3 +39,10 @@ def discs(
     """A scene of discs alone, all fully there."""
     none = jnp.zeros((0, 2, 2), centres.dtype)
     return Scene(centres, radii, teams, jnp.ones_like(radii), none, half_size)
+
+
+def box(low: tuple[float, float], high: tuple[float, float]) -> Float[Array, "lines=4 ends=2 2"]:
+    """The four sides of a rectangle between two corners, as lines of a scene."""
+    (left, bottom), (right, top) = low, high
+    corners = jnp.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+    return jnp.stack([corners, jnp.roll(corners, -1, 0)], 1)

@@ -1,4 +1,5 @@
-"""Policies written by hand: what they share, and those of the games in which nobody moves.
+"""Policies written by hand: what they share, those of the games in which nobody moves, and one
+that moves without an aim.
 
 See `understudy.envs.experts` for how they are built.
 """
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from understudy.envs.chance import Certain, Random
-from understudy.types import Actions, Memory, Observation, Policy
+from understudy.envs.steering import Steering
+from understudy.types import Actions, Memory, Observation, Policy, record
 
 
 class Scripted(Certain):
@@ -59,6 +61,56 @@ class Noisy(Scripted):
             )
             mixed[name] = jnp.where(swap[:, None], drawn[name], action)
         return mixed, memory
+
+
+@record
+class Wandering:
+    """Where each agent is going, in the order of the spec, and since when the episode goes on."""
+
+    direction: Float[Array, "agents 2"]
+    time: Int[Array, ""]
+
+
+class Wander(Scripted):
+    """Pushes each of two agents for some steps in a direction drawn by chance, lets it coast for
+    some, and begins again; it explores the plane with motions that last.
+
+    Source: Krupnik, Mordatch and Tamar (arXiv 1901.10251), appendix; how long agents coast, and how
+    often they are pushed towards each other, is not published.
+    """
+
+    steering: Steering
+    names: tuple[str, str] = eqx.field(static=True)
+    """Groups in the order of the spec, one agent each."""
+    towards: float = eqx.field(static=True, default=0.0)
+    """Probability that a push leads straight towards the other agent, not anywhere."""
+    push: int = eqx.field(static=True, default=5)
+    """Steps."""
+    coast: int = eqx.field(static=True, default=5)
+    """Steps."""
+
+    def memory(self, agents: Mapping[str, int]) -> Memory:
+        """At the beginning nobody goes anywhere."""
+        return Wandering(jnp.zeros((sum(agents.values()), 2)), jnp.zeros((), jnp.int32))
+
+    def act(
+        self, observation: Observation, memory: Memory, key: Key[Array, ""]
+    ) -> tuple[Actions, Memory]:
+        """Draw where a round of steps begins, push in its first part."""
+        angle_key, other_key = jax.random.split(key)
+        angle = 2 * jnp.pi * jax.random.uniform(angle_key, (2,))
+        drawn = jnp.stack([jnp.cos(angle), jnp.sin(angle)], 1)
+        if self.towards > 0:
+            positions = jnp.asarray(observation.state)[:4].reshape(2, 2)
+            way = positions[::-1] - positions
+            way = way / jnp.maximum(jnp.linalg.norm(way, axis=1, keepdims=True), 1e-6)
+            straight = jax.random.bernoulli(other_key, self.towards, (2,))
+            drawn = jnp.where(straight[:, None], way, drawn)
+        time = memory.time % (self.push + self.coast)
+        direction = jnp.where(time == 0, drawn, memory.direction)
+        moves = self.steering.push(jnp.where(time < self.push, direction, 0.0))
+        actions = {name: moves[i : i + 1] for i, name in enumerate(self.names)}
+        return actions, Wandering(direction, memory.time + 1)
 
 
 class OddDraw(Scripted):

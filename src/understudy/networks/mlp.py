@@ -30,6 +30,8 @@ def drawn(network: T, key: Key[Array, ""]) -> T:
     numbers per weight would make compiling `init` several times slower than compiling `update`.
     """
     bounds, structure = jax.tree.flatten(network)
+    if not bounds:
+        return network
     sizes = [leaf.size for leaf in bounds]
     numbers = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
     parts = jnp.split(numbers, list(itertools.accumulate(sizes))[:-1])
