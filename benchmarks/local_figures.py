@@ -95,7 +95,7 @@ def transfer() -> Path:
     figure = draw_transfer(drawn, trained=4, floor="no action")
     axis = figure.axes[0]
     axis.set_ylim(*SHOWN)
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.41), fontsize=8, labelcolor=style.MUTED)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.02), fontsize=8, labelcolor=style.MUTED)
     figure.set_size_inches(6.4, 3.4)
     figure.tight_layout()
     figure.savefig(path := OUT / "local-transfer.svg", metadata={"Date": None})
