@@ -2,7 +2,7 @@
 
     python benchmarks/saddle.py --runs RUNS
 
-**E.1** Both agents choose a number, the first to raise -(x - 1)² + (y + ½)² + 0.6 x y, the second to
+**E.1** Both choose a number, the first to raise -(x - 1)² + (y + ½)² + 0.6 x y, the second to
 lower it. Planned by best responses in the latents of a model that gives every agent its own number,
 and of one that also turns the other's.
 

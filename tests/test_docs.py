@@ -98,7 +98,10 @@ def test_every_algorithm_has_its_page():
     """By its name, or named in the title of a page it shares."""
     from understudy.algorithms import ALGORITHMS
 
-    folders = [ROOT / "docs" / name for name in ("models", "policies", "imitation", "simulators")]
+    folders = [
+        ROOT / "docs" / name
+        for name in ("models", "policies", "imitation", "simulators", "planning")
+    ]
     pages = [page for folder in folders for page in folder.glob("*.md") if page.stem != "index"]
     named = {page.stem for page in pages if page.parent.name == "models"}
     for page in pages:
