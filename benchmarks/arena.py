@@ -265,7 +265,7 @@ def main() -> None:
     targets = targets_of(fell, ways[0])
     print(table(ways))
     print(summary(targets))
-    write("arena", command=command(), seeds=[0], rows=[*rows, *ways], targets=targets)
+    write("arena", command=command(), seeds=[FIRST], rows=[*rows, *ways], targets=targets)
 
 
 if __name__ == "__main__":
