@@ -4,10 +4,10 @@
     python benchmarks/box_bumper.py --runs RUNS
 
 A blocker stands in the gap that is nearer to the runner. The runner plans eighty steps ahead
-against the worst of ten draws of the blocker's latents: with a model that holds both apart, and with one in
-which the blocker only reacts. Counted is how many first plans pass the wall on the free side, and how
-often the runner reaches the goal within 100 steps, planning again every ten, while the blocker stays
-where it is.
+against the worst of ten draws of the blocker's latents: with a model that holds both apart, and
+with one in which the blocker only reacts. Counted is how many first plans pass the wall on the free
+side, and how often the runner reaches the goal within 100 steps, planning again every ten, while
+the blocker stays where it is.
 """
 
 from __future__ import annotations
