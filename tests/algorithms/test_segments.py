@@ -11,9 +11,10 @@ import understudy as us
 from understudy.algorithms.segments import MAKING, SegmentVAE
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.extend import extended
+from understudy.data.sampling import gather, rows, windows
 from understudy.diagnostics.leakage import leakage, pasts_of
 from understudy.networks.segment_bodies import SegmentNetwork
-from understudy.types import ActionSpec, Given, Group, Observation, Spec, UserError
+from understudy.types import ActionSpec, Batch, Given, Group, Observation, Spec, UserError
 
 PLANE = ActionSpec(low=(-1.0,), high=(1.0,))
 SPEC = Spec((Group("left", 1, 2, PLANE), Group("right", 2, 1, PLANE)))
@@ -115,28 +116,38 @@ def test_convolutions_look_back_and_never_ahead():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", MAKING)
-def test_a_model_learns_what_follows_what(kind, tmp_path):
-    run = us.train(
-        SegmentVAE(factorisation=kind, decay=1_500, **{**SMALL, "batch": 64}), demonstrations=LOG,
-        steps=1_500, out=tmp_path / "run",
-    )  # fmt: skip
-    metrics = run.metrics[-1] if hasattr(run, "metrics") else None
+def test_a_model_learns_what_follows_what(tmp_path):
+    algorithm = SegmentVAE(decay=800, **{**SMALL, "batch": 64})
+    run = us.train(algorithm, demonstrations=LOG, steps=800, out=tmp_path / "run")
     model = run.policy().model
     past = jnp.asarray(pasts_of(model, LOG, 64))
     done = jnp.broadcast_to(jnp.asarray([0.5, -0.5, 0.0]), (64, 4, 3))
-    z = jnp.zeros((64, model.sizes.latent))
-    shown = (done, jnp.zeros((64, 4, 4)))
-    if kind == "factored":
-        after = jax.vmap(lambda p, z, u, x: model.write(p, z, (u, x))[1])(past, z, *shown)
-        # 0.3 a step; the first agent sees the second
-        expected = past[:, -1, :1] + 0.15 * jnp.arange(1, 5)[None]
-        assert float(jnp.abs(after[..., 0] - expected).mean()) < 0.1
-    assert metrics is None or np.isfinite(metrics["loss"]).all()
-    noise = jax.random.normal(jax.random.key(2), z.shape)
-    drawn, _ = jax.vmap(model.decode)(past, noise)
-    # what agents do is spread like what they did
-    assert 0.35 < float(drawn[:, -1].std()) < 0.75
+    z, none = jnp.zeros((64, model.sizes.latent)), jnp.zeros((64, 4, 4))
+    after = jax.vmap(lambda p, z, u, x: model.write(p, z, (u, x))[1])(past, z, done, none)
+    # 0.15 a step; the first agent sees the second, which goes the other way
+    steps = 0.15 * jnp.arange(1.0, 5.0)[None]
+    assert float(jnp.abs(after[..., 0] - past[:, -1, :1] - steps).mean()) < 0.1
+    assert float(jnp.abs(after[..., 1] - past[:, -1, 1:2] + steps).mean()) < 0.1
+    drawn, _ = jax.vmap(model.decode)(past, jax.random.normal(jax.random.key(2), z.shape))
+    # they were spread by 0.58; half of it is there after so few updates, and kept up as it was
+    assert 0.28 < float(drawn.std()) < 0.7
+    assert float(jnp.abs(drawn[:, 1:] - drawn[:, :-1]).mean()) < 0.4
+
+
+@pytest.mark.parametrize("kind", ["mutual_information", "gradient", "conditional", "single_step"])
+def test_every_kind_lowers_its_loss(kind):
+    algorithm, state = fresh(kind, learning_rate=1e-2)
+    log = algorithm.prepare(LOG)
+    found = windows(log, algorithm.window, agents="every")
+    window = gather(rows(log), found, jnp.arange(32))
+    batch, update = Batch(demonstrations=window), jax.jit(algorithm.update)
+    losses = []
+    for step in range(60):
+        key = jax.random.fold_in(jax.random.key(0), step)
+        state, metrics = update(state, batch, jnp.int32(step), key)
+        losses.append(float(metrics["loss"]))
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
 
 
 def test_futures_are_chains_of_segments():
