@@ -52,6 +52,7 @@ _PUBLIC = {
     "compare": "understudy.experiment.compare",
     "diagnose": "understudy.experiment.diagnose",
     "report": "understudy.experiment.report",
+    "replayed": "understudy.experiment.replayed",
     "simulate": "understudy.experiment.simulate",
     "load_policy": "understudy.experiment.run",
     "load_generator": "understudy.experiment.run",
