@@ -60,6 +60,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/predator_prey"))
+    parser.add_argument("--planners", nargs="*", choices=PLANNERS, default=list(PLANNERS))
     parser.add_argument("--plan", action="store_true", help="say how long it takes")
     options = parser.parse_args()
     if options.plan:
@@ -78,12 +79,12 @@ def main() -> None:
             algorithm, options.runs / name.replace(" ", "_"), demonstrations=log, steps=UPDATES,
             seeds=SEEDS,
         )  # fmt: skip
-        for planner, how in reversed(PLANNERS.items()):
+        for planner in options.planners:
             for start in STARTS:
                 game = PredatorPrey(start=start)
                 for seed in range(SEEDS):
                     model = run.policy(seed=seed).model
-                    hunter = how.policy(model, chase, [("predator", 0)])
+                    hunter = PLANNERS[planner].policy(model, chase, [("predator", 0)])
                     players = {("predator", 0): hunter, ("prey", 0): us.experts.wander(game)}
                     each = costs(us.envs.assign(game.spec, players), game)
                     found.setdefault((name, planner, start), []).append(float(each.mean()))
@@ -93,7 +94,7 @@ def main() -> None:
                     })  # fmt: skip
                 print(table(rows[-SEEDS:]), flush=True)
     targets = []
-    for planner in PLANNERS:
+    for planner in options.planners:
         for start in STARTS:
             ours, theirs = (np.asarray(found[m, planner, start]) for m in MODELS)
             less = mean_interval(1.0 - ours / theirs)
