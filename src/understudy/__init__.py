@@ -54,6 +54,7 @@ _PUBLIC = {
     "report": "understudy.experiment.report",
     "replayed": "understudy.experiment.replayed",
     "simulate": "understudy.experiment.simulate",
+    "simulation_report": "understudy.experiment.simulation_page",
     "load_policy": "understudy.experiment.run",
     "load_generator": "understudy.experiment.run",
     "Run": "understudy.experiment.run",
