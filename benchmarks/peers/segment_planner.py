@@ -3,9 +3,9 @@
 A joint decoder of three residual blocks of two gated convolutions (64 channels, kernel 3, dilations
 1, 3, 9) and two 1 x 1 convolutions (128 channels) writes 20 rows of 46 numbers after 20 rows of 42.
 A replan rolls ``--segments`` segments for 10 x 10 pairs of latents and takes ``--iterations`` steps
-of Adam on the planner's own ones, whose worth is the least return against any of the others. Weights
-are random and have no gradients. ``--compile segment`` compiles the decoder, ``--compile whole`` the
-returns of all pairs.
+of Adam on the planner's own ones, whose worth is the least return against any of the others.
+Weights are random and have no gradients. ``--compile segment`` compiles the decoder, ``--compile
+whole`` the returns of all pairs.
 """
 
 from __future__ import annotations

@@ -81,6 +81,11 @@ def split(flat: Float[Array, "*lead numbers"], sizes: tuple[int, ...]) -> list[A
     return jnp.split(flat, np.cumsum(sizes)[:-1].tolist(), -1)
 
 
+def summed(rows: Float[Array, "rows numbers"]) -> Float[Array, "rows numbers"]:
+    """Sums up to every row: one matrix product, on a CPU much faster than a cumulative sum."""
+    return jnp.tri(rows.shape[0]) @ rows
+
+
 @dataclasses.dataclass(frozen=True)
 class SegmentSizes:
     """Lengths of everything."""
@@ -263,7 +268,7 @@ class SegmentModel(eqx.Module):
 
     def _moved(self, past: Array, moved: Array) -> Array:
         """Observations of changes in units of a usual one."""
-        return past[-1:] + jnp.cumsum(self.scales.change[None] * moved, 0)
+        return past[-1:] + summed(self.scales.change[None] * moved)
 
     def _in_turn(self, past: Array, own: list[Array], shown: Any) -> tuple[Array, Array]:
         """Every agent after those before it."""
@@ -280,7 +285,7 @@ class SegmentModel(eqx.Module):
             both = net(before, given, z)
             count = layout.acted[i]
             actions.append(both[:, :count])
-            after.append(now[i] + jnp.cumsum(change[i][None] * both[:, count:], 0))
+            after.append(now[i] + summed(change[i][None] * both[:, count:]))
             u, x = (actions[i], after[i]) if known is None else (known[0][i], known[1][i])
             x = (x - means[i][None]) / stds[i][None]
             given = jnp.concatenate([given, jnp.clip(u, -1.0, 1.0), x], -1)
