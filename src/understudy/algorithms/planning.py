@@ -118,10 +118,10 @@ class Planner:
             bool(agents) and not unknown,
             f"expected agents among {list(known)}, found {unknown or 'none'}",
         )
-        execute = length if execute is None else execute
-        require(1 <= execute <= length, f"expected to execute 1 to {length} steps, found {execute}")
+        steps = length if execute is None else execute
+        require(1 <= steps <= length, f"expected to execute 1 to {length} steps, found {steps}")
         mine = tuple(known.index((name, number)) for name, number in agents)
-        return SegmentPolicy(model, Search(self, mine, reward, self.segments), execute)
+        return SegmentPolicy(model, Search(self, mine, reward, self.segments), steps)
 
 
 class Search(eqx.Module):
