@@ -15,11 +15,12 @@ agents, 200 where the row does not say otherwise.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import understudy as us
 from imitators import IMITATE, JUDGE, OWN, Cell, arguments, cloned, make, minutes, train
-from results import target
+from results import FOLDER, command, summary, target, write
 from training import trained
 from understudy.networks.communication import Communicating
 from understudy.networks.discriminators import TransformerDiscriminator
@@ -148,6 +149,50 @@ def scored(name: str, route: Route, run: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What rows say beside each other, as far as they are there.
+
+    A difference of two rows lies within that of the ends of their intervals, which is wider than
+    its own.
+    """
+    by = {(row["route"], row["agents"]): row for row in rows if "route" in row}
+    lines = []
+    for name in ("DDPG, independent", "DDPG, global"):
+        for agents, key in ((4, name), (12, f"{name}, N = 12")):
+            if row := by.get((key, agents)):
+                lines.append(
+                    target(
+                        f"C.4 {key}",
+                        f"{name} with {agents} agents above doing nothing",
+                        ">",
+                        0.0,
+                        row["score"],
+                        (row["low"], row["high"]),
+                    )
+                )
+    routes = {name: row for (name, agents), row in by.items()
+              if agents == 80 and row["trained_with"] == 4}  # fmt: skip
+    if routes:
+        best = max(routes, key=lambda name: routes[name]["score"])
+        row = routes[best]
+        lines.append(target("C.6", f"best of {len(routes)} routes with 80 agents: {best}", ">=",
+                            0.85, row["score"], (row["low"], row["high"])))  # fmt: skip
+    pair = [by.get((f"ATOC{kind}, N = 12", 12)) for kind in ("", " without communication")]
+    if all(pair):
+        talks, silent = pair
+        lines.append(
+            target(
+                "C.7",
+                "score with communication less that without, N = 12",
+                ">",
+                0.0,
+                talks["score"] - silent["score"],
+                (talks["low"] - silent["high"], talks["high"] - silent["low"]),
+            )
+        )
+    return lines
+
+
 def main() -> None:
     options = arguments(__doc__).parse_args()
     kinds = routes()
@@ -177,6 +222,13 @@ def main() -> None:
     make("local_transfer", [
         route.cell(name) for name, route in kinds.items()
     ], options, rows_of)  # fmt: skip
+    if options.plan:
+        return
+    rows = json.loads((FOLDER / "local_transfer.json").read_text())["rows"]
+    lines = compared(rows)
+    write("local_transfer", command=command(), seeds=range(MANY), rows=[], targets=lines,
+          part="beside each other")  # fmt: skip
+    print(summary(lines))
 
 
 if __name__ == "__main__":
