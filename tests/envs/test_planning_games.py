@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 
 from understudy import envs
 from understudy.envs import box_bumper, experts, particles, predator_prey
-from understudy.envs.box_bumper import BoxBumper, BoxBumperState, reach
-from understudy.envs.predator_prey import PredatorPrey, PredatorPreyState, chase
+from understudy.envs.box_bumper import BoxBumper, reach
+from understudy.envs.predator_prey import PredatorPrey, chase
 from understudy.envs.steering import Steering
 from understudy.experiment.collect import collect
 from understudy.types import UserError
@@ -29,9 +29,8 @@ def stepper(env):
 def play(env, positions, actions, velocities=((0, 0), (0, 0))):
     """One step from there: state and step."""
     first, second = env.spec.names
-    kind = PredatorPreyState if isinstance(env, PredatorPrey) else BoxBumperState
     here, speeds = (jnp.array(x, jnp.float32) for x in (positions, velocities))
-    state = kind(here, speeds, jnp.int32(0))
+    state = particles.Pair(here, speeds, jnp.int32(0))
     asked = jnp.array(actions, jnp.float32)
     return stepper(env)(state, {first: asked[:1], second: asked[1:]}, KEY)
 
@@ -158,7 +157,7 @@ def test_a_gap_takes_one_disc_and_no_two(blocker, ways, lowest, highest):
     steering = Steering(particles.PLANE, box_bumper.FORCE, velocity_first=True)
     place = jnp.array([blocker])
     for x in ways:
-        state = BoxBumperState(jnp.array([(x, 0.2), blocker]), jnp.zeros((2, 2)), jnp.int32(0))
+        state = particles.Pair(jnp.array([(x, 0.2), blocker]), jnp.zeros((2, 2)), jnp.int32(0))
         for _ in range(80):
             hold = steering.to(place, state.positions[1:], state.velocities[1:])
             down = steering.to(jnp.array([(x, -0.8)]), state.positions[:1], state.velocities[:1])

@@ -8,7 +8,7 @@ import pytest
 
 from simulated_logs import log
 from understudy.data import schema as schemas
-from understudy.experiment import webeye, webeye_file
+from understudy.experiment import webeye, webeye_file, webeye_words
 from understudy.types import UserError
 
 NEWER = """\
@@ -130,7 +130,7 @@ def read(tmp_path):
 def test_both_spellings_are_the_published_values(read):
     for text, name in ((NEWER, "current"), (OLDER, "first")):
         found = read(text)
-        assert webeye.nearest(found) == (name, [])
+        assert webeye_words.nearest(found) == (name, [])
         assert webeye.magail(found) == webeye.published_magail(name)
     assert found.name("jointpolicy.agent.num_hiddens") == "policy.user.num_hiddens"
 
@@ -174,7 +174,7 @@ def test_minibatches_are_of_one_size_no_larger_than_asked(read, minibatch, count
     found = read(NEWER, ("batch_size: 200\n", f"batch_size: {minibatch}\n"))
     cut = webeye.cuts(found, 1402)
     assert (cut.minibatches, cut.size) == (count, size)
-    said = [text for text in webeye.differences(found) if "mini_batch" in text]
+    said = [text for text in webeye_words.differences(found) if "mini_batch" in text]
     assert len(said) == (str(size) != minibatch)
 
 
@@ -235,11 +235,11 @@ def test_older_spellings_are_what_remarks_name(read):
     found = read(OLDER)
     (said,) = found.remarks
     assert said.startswith("policy.user.activation, policy.env.activation, value.activation, disc")
-    assert any(text.startswith("policy.user.drop_rate") for text in webeye.differences(found))
+    assert any(text.startswith("policy.user.drop_rate") for text in webeye_words.differences(found))
 
 
 def test_what_has_no_counterpart_is_said_key_by_key(read):
-    said = " | ".join(webeye.differences(read(NEWER)))
+    said = " | ".join(webeye_words.differences(read(NEWER)))
     for key in (
         "general.expert_data_path: not opened", "value.num_hiddens: critics", "value.l2_reg: left",
         "value.learning_rate: critics learn at the rate of actors, 0.0001",
@@ -249,14 +249,14 @@ def test_what_has_no_counterpart_is_said_key_by_key(read):
     ):  # fmt: skip
         assert key in said
     assert "mini_batch" not in said
-    assert "judged too" not in " ".join(webeye.differences(read(NEWER), judges="sa"))
+    assert "judged too" not in " ".join(webeye_words.differences(read(NEWER), judges="sa"))
     odd = read(
         OLDER, ("seed: 2020", "seed: 1\n  noise_std: 0.2\n  use_eval: True"),
         ("activation: nn.LeaklyReLU\n  drop_rate: 0.5\n  learning_rate: !!float 3e-3",
          "activation: Tanh\n  drop_rate: null\n  learning_rate: !!float 3e-4"),
         ("action_log_std: 0.0", "action_log_std: -1\n    use_multivariate_distribution: True"),
     )  # fmt: skip
-    said = webeye.differences(odd)
+    said = webeye_words.differences(odd)
     for key in (
         "general.noise_std: left out", "general.use_eval: left out", "value.activation: critics",
         "policy.user.use_multivariate_distribution, policy.env.use_multivariate_distribution: val",
@@ -272,7 +272,7 @@ def test_the_nearest_published_file_is_named_and_what_differs(read):
     found = read(
         NEWER, ("seed: 2020", "seed: 3"), ("num_hiddens: !!python/tuple [256]", "num_hiddens: [64]")
     )
-    name, changes = webeye.nearest(found)
+    name, changes = webeye_words.nearest(found)
     assert name == "current"
     assert "general.seed 3 (published: 2020)" in changes
     assert "jointpolicy.env.num_hiddens [64] (published: [256])" in changes

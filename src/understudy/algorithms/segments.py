@@ -45,6 +45,7 @@ from understudy.networks.mlp import drawn
 from understudy.networks.segment_bodies import SegmentNetwork
 from understudy.networks.segment_generator import SegmentGenerator
 from understudy.networks.segment_policy import FromPrior, SegmentPolicy
+from understudy.networks.segment_posterior import Posterior
 from understudy.networks.segments import Layout, Making, SegmentModel, SegmentSizes, split
 from understudy.types import (
     Batch,
@@ -72,8 +73,8 @@ class Params:
     """Weights."""
 
     model: SegmentModel
-    readers: Any
-    """q: of each agent and of the free part, or one of all."""
+    posterior: Posterior
+    """q."""
     guessers: Any
     """r: of each agent's latent, from what it does; ``()`` without mutual information."""
 
@@ -167,62 +168,15 @@ class SegmentVAE:
             spec, statistics, sizes, write, making=MAKING[self.factorisation],
             network=self.network, prior=self.prior == "past",
         )  # fmt: skip
-        beside = sizes.past * sum(layout.observed) if self.prior == "past" else 0
-        shown = self._shown(layout)
-        readers = tuple(
-            self.network.reader((self.length, count), beside, 2 * own) for count, own in shown
-        )
         guessers = ()
         if self.factorisation == "mutual_information":
             narrow = dataclasses.replace(self.network, channels=max(1, self.network.channels // 4))
             guessers = tuple(
                 narrow.reader((self.length, count), 0, 2 * self.own) for count in layout.acted
             )
-        readers, guessers = drawn((readers, guessers), read)
-        params = Params(model, readers, guessers)
+        posterior, guessers = drawn((Posterior.of(model, self.network), guessers), read)
+        params = Params(model, posterior, guessers)
         return State(params, descent.start(params))
-
-    def _shown(self, layout: Layout) -> list[tuple[int, int]]:
-        """Numbers that each reader reads of a row, and latent numbers that it says."""
-        making = MAKING[self.factorisation]
-        both = sum(layout.acted) + sum(layout.observed)
-        if making == "single_step":
-            return []
-        if making == "joint":
-            return [(both, self.own * len(layout.acted) + self.free)]
-        if making == "conditional":
-            each = zip(layout.acted, layout.observed, strict=True)
-            return [(u + x, self.own) for u, x in each]
-        return [(count, self.own) for count in layout.acted] + [(both, self.free)]
-
-    def posterior(
-        self, params: Params, past: Array, u: Array, x: Array
-    ) -> tuple[Float[Array, " latent"], Float[Array, " latent"]]:
-        """Mean and deviation of latents of what followed.
-
-        Args:
-            params: weights.
-            past: ``[past, observed]``.
-            u: what was done, ``[rows, acted]``, between -1 and 1.
-            x: what was observed, ``[rows, observed]``.
-        """
-        model = params.model
-        scales, layout = model.scales, model.layout
-        moved = (x - past[-1:]) / scales.std[None]
-        beside = scales.read(past).reshape(-1) if self.prior == "past" else jnp.zeros(0)
-        making = MAKING[self.factorisation]
-        if making == "joint":
-            shown = [jnp.concatenate([u, moved], -1)]
-        elif making == "conditional":
-            each = zip(split(u, layout.acted), split(moved, layout.observed), strict=True)
-            shown = [jnp.concatenate(pair, -1) for pair in each]
-        else:
-            shown = [*split(u, layout.acted), jnp.concatenate([u, moved], -1)]
-        found = [net(s, beside) for net, s in zip(params.readers, shown, strict=True)]
-        halves = [jnp.split(numbers, 2) for numbers in found]
-        mean = jnp.concatenate([half[0] for half in halves])
-        raw = jnp.concatenate([half[1] for half in halves])
-        return mean, latent.positive_std(raw)
 
     def update(
         self, state: State, batch: Batch, step: Int[Array, ""], key: Key[Array, ""]
@@ -281,7 +235,7 @@ class SegmentVAE:
         kl = jnp.zeros(())
         z = jnp.zeros(model.sizes.latent)
         if self.factorisation != "single_step":
-            mean, std = self.posterior(params, past, u, x)
+            mean, std = params.posterior(model, past, u, x)
             prior_mean, prior_std = model.prior_moments(past)
             kl = latent.gaussian_kl(mean, std, prior_mean, prior_std).sum()
             z = mean + std * jax.random.normal(draw[0], mean.shape)

@@ -23,9 +23,10 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from understudy.envs import particles
+from understudy.envs.particles import Pair
 from understudy.envs.scenes import THING, Scene, box, discs
 from understudy.types import (
     Actions,
@@ -36,7 +37,6 @@ from understudy.types import (
     Spec,
     Step,
     hyperparameters,
-    record,
     require,
 )
 
@@ -67,15 +67,6 @@ STARTS = ("any", "blocked")
 
 LIMIT = np.full(2, HALF_SIZE - RADIUS)
 APART = np.where(np.eye(2, dtype=bool), -np.inf, 2 * RADIUS)
-
-
-@record
-class BoxBumperState:
-    """Where both are, the runner first; axes of envs may follow."""
-
-    positions: Float[Array, "2 2 *envs"]
-    velocities: Float[Array, "2 2 *envs"]
-    time: Int[Array, "*envs"]
 
 
 @hyperparameters
@@ -111,15 +102,13 @@ class BoxBumper:
         blocker = Group("blocker", 1, len(NAMES), moves, features=NAMES)
         return Spec((runner, blocker), state=8, horizon=self.horizon)
 
-    def reset(self, key: Key[Array, ""]) -> tuple[BoxBumperState, Observation]:
+    def reset(self, key: Key[Array, ""]) -> tuple[Pair, Observation]:
         """Put both at rest where they do not touch."""
         places = (_blocked if self.start == "blocked" else _anywhere)(key)
-        state = BoxBumperState(places, jnp.zeros_like(places), jnp.zeros((), jnp.int32))
+        state = Pair(places, jnp.zeros_like(places), jnp.zeros((), jnp.int32))
         return state, self.observe(state)
 
-    def step(
-        self, state: BoxBumperState, action: Actions, key: Key[Array, ""]
-    ) -> tuple[BoxBumperState, Step]:
+    def step(self, state: Pair, action: Actions, key: Key[Array, ""]) -> tuple[Pair, Step]:
         """Push, move, pay; nothing is left to chance."""
         spec = particles.ACTIONS[self.action]
         done = particles.executed(spec, jnp.concatenate([action["runner"], action["blocker"]]))
@@ -129,7 +118,7 @@ class BoxBumper:
         positions, velocities = particles.walled(
             *particles.move(here, state.velocities, force, velocity_first=True), LIMIT
         )
-        after = BoxBumperState(positions, velocities, state.time + 1)
+        after = Pair(positions, velocities, state.time + 1)
         goal = particles.along(np.array(GOAL, np.float32)[None], here.ndim)
         distance = particles.length(positions[:1] - goal, 1)
         there = distance < GOAL_RADIUS
@@ -144,7 +133,7 @@ class BoxBumper:
             info={"success": success, "distance": distance[0]},
         )
 
-    def observe(self, state: BoxBumperState) -> Observation:
+    def observe(self, state: Pair) -> Observation:
         """Own place and velocity, then the other's."""
         own = jnp.concatenate([state.positions, state.velocities], 1)
         seen = jnp.concatenate([own, own[::-1]], 1)
@@ -156,7 +145,7 @@ class BoxBumper:
             particles.joined(state.positions, state.velocities),
         )
 
-    def scene(self, state: BoxBumperState) -> Scene:
+    def scene(self, state: Pair) -> Scene:
         """Runner and blocker as two teams, the goal as a thing, the wall as a box."""
         scene = discs(
             jnp.concatenate([state.positions, jnp.array([GOAL])]),

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
-from understudy.types import ActionSpec, require
+from understudy.types import ActionSpec, record, require
 
 DT, DAMPING = 0.1, 0.25
 CONTACT_FORCE, CONTACT_MARGIN = 100.0, 1e-3
@@ -52,6 +52,15 @@ def check(action: str, horizon: int) -> None:
     """
     require(action in ACTIONS, f"expected actions of {sorted(ACTIONS)}, found {action!r}")
     require(horizon >= 1, f"expected at least one step, found a horizon of {horizon}")
+
+
+@record
+class Pair:
+    """Where two discs are, in the order of their groups; axes of envs may follow."""
+
+    positions: Float[Array, "2 2 *envs"]
+    velocities: Float[Array, "2 2 *envs"]
+    time: Int[Array, "*envs"]
 
 
 def scatter(key: Key[Array, ""], count: int, half_size: Any = 1.0) -> Float[Array, "count 2"]:

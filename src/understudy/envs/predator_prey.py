@@ -21,9 +21,10 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Key
 
 from understudy.envs import particles
+from understudy.envs.particles import Pair
 from understudy.envs.scenes import THING, Scene, box, discs
 from understudy.types import (
     Actions,
@@ -34,7 +35,6 @@ from understudy.types import (
     Spec,
     Step,
     hyperparameters,
-    record,
     require,
 )
 
@@ -63,15 +63,6 @@ LIMIT = HALF_SIZE - np.array(RADII)
 FASTEST = np.full(2, TOP_SPEED)
 APART = np.where(np.eye(2, dtype=bool), -np.inf, sum(RADII))
 TOUCH_WALL = np.repeat(np.array(RADII)[:, None] + BRICK, len(WALL), 1)
-
-
-@record
-class PredatorPreyState:
-    """Where both are, the predator first; axes of envs may follow."""
-
-    positions: Float[Array, "2 2 *envs"]
-    velocities: Float[Array, "2 2 *envs"]
-    time: Int[Array, "*envs"]
 
 
 @hyperparameters
@@ -108,7 +99,7 @@ class PredatorPrey:
         prey = Group("prey", 1, len(NAMES), moves, features=NAMES)
         return Spec((predator, prey), state=8, horizon=self.horizon)
 
-    def reset(self, key: Key[Array, ""]) -> tuple[PredatorPreyState, Observation]:
+    def reset(self, key: Key[Array, ""]) -> tuple[Pair, Observation]:
         """Put both at rest somewhere on their side of the wall."""
         side_key, x_key, y_key = jax.random.split(key, 3)
         sides = jnp.where(jax.random.bernoulli(side_key, 0.5, (2,)), 1.0, -1.0)
@@ -118,12 +109,10 @@ class PredatorPrey:
         x = sides * jax.random.uniform(x_key, (2,), minval=NEAREST, maxval=FURTHEST)
         y = jax.random.uniform(y_key, (2,), minval=-FURTHEST, maxval=FURTHEST)
         places = jnp.stack([x, y], 1)
-        state = PredatorPreyState(places, jnp.zeros_like(places), jnp.zeros((), jnp.int32))
+        state = Pair(places, jnp.zeros_like(places), jnp.zeros((), jnp.int32))
         return state, self.observe(state)
 
-    def step(
-        self, state: PredatorPreyState, action: Actions, key: Key[Array, ""]
-    ) -> tuple[PredatorPreyState, Step]:
+    def step(self, state: Pair, action: Actions, key: Key[Array, ""]) -> tuple[Pair, Step]:
         """Push, move, pay; nothing is left to chance."""
         spec = particles.ACTIONS[self.action]
         done = particles.executed(spec, jnp.concatenate([action["predator"], action["prey"]]))
@@ -136,7 +125,7 @@ class PredatorPrey:
             *particles.move(here, state.velocities, force, top_speed=FASTEST, velocity_first=True),
             LIMIT,
         )
-        after = PredatorPreyState(positions, velocities, state.time + 1)
+        after = Pair(positions, velocities, state.time + 1)
         distance = particles.length(positions[1:] - positions[:1], 1)
         counted = distance
         if self.safe_zone:
@@ -152,7 +141,7 @@ class PredatorPrey:
             info={"distance": distance[0]},
         )
 
-    def observe(self, state: PredatorPreyState) -> Observation:
+    def observe(self, state: Pair) -> Observation:
         """Own place, own velocity, and the way to the wall's centre; not the other."""
         ndim = state.positions.ndim
         centre = particles.along(np.array(CENTRE, np.float32)[None], ndim)
@@ -165,7 +154,7 @@ class PredatorPrey:
             particles.joined(state.positions, state.velocities),
         )
 
-    def scene(self, state: PredatorPreyState) -> Scene:
+    def scene(self, state: Pair) -> Scene:
         """Predator and prey as two teams, the wall as things, the safe zone as a box."""
         scene = discs(
             jnp.concatenate([state.positions, jnp.asarray(WALL)]),

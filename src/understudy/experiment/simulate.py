@@ -99,6 +99,28 @@ def simulate(
     else:
         learned, held = demonstrations, as_learned(test, demonstrations.spec)
     say(f"{len(learned)} sessions to learn from, {len(held)} held out")
+    _learn(learned, out, methods, seed=seed, steps=steps, say=say)
+    simulators = {name: load(out, name) for name in METHODS if name in methods}
+    say("measuring on the sessions held out")
+    report = simulation_report(simulators, learned, held, seed=seed, out=out, **asked)
+    settings = {
+        "methods": list(methods), "share": share if test is None else None, "seed": seed,
+        "steps": steps,
+    }  # fmt: skip
+    write_atomic(out / "settings.json", json.dumps(settings, indent=1).encode())
+    return report
+
+
+def _learn(
+    learned: Demonstrations,
+    out: Path,
+    methods: tuple[str, ...],
+    *,
+    seed: int,
+    steps: int,
+    say: Callable[[str], None],
+) -> None:
+    """Train a run for each method; cloning, which the others begin with or act by, always."""
     say("cloning both halves")
     cloned = train(
         presets.BC(decay=UPDATES["cloning"], **CLONING), demonstrations=learned,
@@ -116,15 +138,6 @@ def simulate(
             magail(steps), env=Logged.of(learned, starts="any"), demonstrations=learned,
             warm_start=cloned, steps=steps, out=out / "magail", seed=seed,
         )  # fmt: skip
-    simulators = {name: load(out, name) for name in METHODS if name in methods}
-    say("measuring on the sessions held out")
-    report = simulation_report(simulators, learned, held, seed=seed, out=out, **asked)
-    settings = {
-        "methods": list(methods), "share": share if test is None else None, "seed": seed,
-        "steps": steps,
-    }  # fmt: skip
-    write_atomic(out / "settings.json", json.dumps(settings, indent=1).encode())
-    return report
 
 
 def as_learned(test: Demonstrations, spec: Spec) -> Demonstrations:
