@@ -80,8 +80,9 @@ def played(policy: Any, log: Any) -> tuple[float, bool]:
     now = found.features["environment"][known, 0, 1]
     after = found.actions["environment"][known, 0, 0]
     apart = np.mean([abs(after[now == mood].mean() - MOODS[mood]) for mood in (0, 1)])
-    shown = found.features["agent"][1:, 0][known[:-1]]
-    return float(apart), bool((shown == np.eye(2)[after.astype(int)]).all())
+    answered = np.eye(2)[after.astype(int)]
+    same = [(found.features[name][1:, 0][known[:-1]] == answered).all() for name in log.spec.names]
+    return float(apart), all(same)
 
 
 def moved(log: Any) -> float:
