@@ -117,8 +117,10 @@ def test_convolutions_look_back_and_never_ahead():
 
 @pytest.mark.slow
 def test_a_model_learns_what_follows_what(tmp_path):
-    algorithm = SegmentVAE(decay=800, **{**SMALL, "batch": 64})
-    run = us.train(algorithm, demonstrations=LOG, steps=800, out=tmp_path / "run")
+    algorithm = SegmentVAE(
+        decay=1_500, learning_rate=3e-3, **{**SMALL, "own": 4, "batch": 64}
+    )  # fmt: skip
+    run = us.train(algorithm, demonstrations=LOG, steps=1_500, out=tmp_path / "run")
     model = run.policy().model
     past = jnp.asarray(pasts_of(model, LOG, 64))
     done = jnp.broadcast_to(jnp.asarray([0.5, -0.5, 0.0]), (64, 4, 3))
@@ -129,8 +131,8 @@ def test_a_model_learns_what_follows_what(tmp_path):
     assert float(jnp.abs(after[..., 0] - past[:, -1, :1] - steps).mean()) < 0.1
     assert float(jnp.abs(after[..., 1] - past[:, -1, 1:2] + steps).mean()) < 0.1
     drawn, _ = jax.vmap(model.decode)(past, jax.random.normal(jax.random.key(2), z.shape))
-    # they were spread by 0.58; half of it is there after so few updates, and kept up as it was
-    assert 0.28 < float(drawn.std()) < 0.7
+    # what agents do is spread like what they did, 0.58, and kept up like it
+    assert 0.35 < float(drawn.std()) < 0.75
     assert float(jnp.abs(drawn[:, 1:] - drawn[:, :-1]).mean()) < 0.4
 
 
