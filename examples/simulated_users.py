@@ -40,7 +40,7 @@ def write(folder, sessions):
     (folder / "schema.json").write_text(json.dumps(SCHEMA))
 
 
-def main(out="runs/users", sessions=1_000, **smaller):
+def main(out="runs/users", sessions=1_000, search=None, **smaller):
     out = Path(out)
     write(out, int(sessions))
     log = us.data.read("transitions", out / "log.csv", schema=out / "schema.json")
@@ -50,8 +50,8 @@ def main(out="runs/users", sessions=1_000, **smaller):
 
     world = load(out / "learned", "world")
     env = Answered.of(world, log, reward=lambda now, done, after: after[-3])  # what was spent
-    print(audit(env, log).verdict)
-    print(audit(SupportPenalty.of(env, log), log).verdict)
+    print(audit(env, log, search=search).verdict)
+    print(audit(SupportPenalty.of(env, log), log, search=search).verdict)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from understudy.diagnostics.exploits import Search
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TINY = {
     "flock": {"out": "flock", "episodes": 24, "steps": 4, "windows": 2},
     "own_data": {"out": "walkers", "episodes": 20},
     "own_rule": {"episodes": 4},
-    "simulated_users": {"out": "users", "sessions": 60, "methods": ("cloning", "world")},
+    "simulated_users": {
+        "out": "users",
+        "sessions": 60,
+        "methods": ("cloning", "world"),
+        "search": Search(scouts=16, rounds=2, children=4, climbers=2, rollouts=2),
+    },
 }
 
 
