@@ -47,7 +47,7 @@ def platforms(env) -> Platforms:
 def test_the_game_is_two_alike_agents():
     env = envs.make("two-arm-platform:envs=2")
     (group,) = env.spec.groups
-    assert (group.name, group.agents, group.observation) == ("arms", 2, 21)
+    assert (group.name, group.agents, group.observation) == ("arms", 2, 22)
     assert group.action == ActionSpec(low=(-1.0, -1.0), high=(1.0, 1.0))
     assert group.features == FEATURES
     assert (env.spec.state, env.spec.horizon) == (21, 600)
@@ -63,10 +63,11 @@ def test_what_an_arm_sees():
     left, right = views(BENCH, state)
     upper = [-0.8, 0.2, np.pi / 2, -0.4, 0.0, 2.0]
     lower = [-0.6, 0.4, 0.0, -0.8, 0.0, 0.0]
-    wanted = [*upper, *lower, -0.4, 0.4, 0.0, 0.0, 0.1, -0.05, 0.5, 0.3, -0.2]
+    turned = [np.cos(2.0), np.sin(2.0)]
+    wanted = [*upper, *lower, -0.4, 0.4, 0.0, 0.0, 0.1, -0.05, *turned, 0.3, -0.2]
     np.testing.assert_allclose(left, wanted, atol=1e-6)
     upper, lower = [-0.6, 0, 0, 0, 0, 0], [-0.2, 0, 0, 0, 0, 0]
-    wanted = [*upper, *lower, 0, 0, 0.4, -0.4, -0.1, 0.05, 0.5 - np.pi, -0.3, 0.2]
+    wanted = [*upper, *lower, 0, 0, 0.4, -0.4, -0.1, 0.05, *turned, -0.3, 0.2]
     np.testing.assert_allclose(right, wanted, atol=1e-6)
     np.testing.assert_allclose(hands(BENCH, state), [[-0.4, 0.4], [0.0, 0.0]], atol=1e-12)
 

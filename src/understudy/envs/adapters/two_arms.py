@@ -7,7 +7,8 @@ was learned or logged in one serves in the other.
 Source: the two-robot domain of Krupnik, Mordatch and Tamar, "Multi-Agent Reinforcement Learning
 with Multi-Step Generative Models" (CoRL 2019), built anew: its simulator, sizes, masses and time
 steps are not published, so returns compare in form, not in value. Deviations: MuJoCo instead of
-Unity, sizes such that two arms succeed where one often cannot, episodes of 600 steps (2,000 there).
+Unity, sizes such that two arms succeed where one often cannot, episodes of 600 steps (2,000 there),
+the object's angle seen as a cosine and a sine.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ FEATURES = (
     *(f"upper {name}" for name in LINK),
     *(f"lower {name}" for name in LINK),
     *("hand x", "hand y", "other hand x", "other hand y"),
-    *("object x", "object y", "object angle", "object velocity x", "object velocity y"),
+    *("object x", "object y", "object cosine", "object sine"),
+    *("object velocity x", "object velocity y"),
 )
-"""What an arm sees, metres, rad and seconds, in its own frame; links by their middles. Angles of
-links are not wrapped, the object's is within -pi and pi."""
+"""What an arm sees, metres, rad and seconds, in its own frame; links by their middles, their angles
+not wrapped. Cosine and sine are of four times the object's angle: a plus looks the same after a
+quarter turn."""
 REWARDS = ("cooperative", "competitive")
 
 

@@ -149,7 +149,7 @@ def hands(
 
 def views(
     bench: Workbench, states: Float[np.ndarray, "*lead numbers=22"]
-) -> Float[np.ndarray, "*lead arms=2 obs=21"]:
+) -> Float[np.ndarray, "*lead arms=2 obs=22"]:
     """What each arm sees, in its own frame: its shoulder at (-half_width, 0), the other ahead.
 
     For the right arm the world is turned half round, which keeps the sense of angles and torques;
@@ -157,15 +157,16 @@ def views(
     """
     own = [_own(bench, states, arm) for arm in (0, 1)]
     w, x, y, z = np.moveaxis(states[..., 8:12], -1, 0)
-    turn = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    # a plus looks the same after a quarter turn, so four times its angle says all and never jumps
+    turn = 4 * np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    turned = np.stack([np.cos(turn), np.sin(turn)], -1)
     seen = []
     for arm, sign in ((0, 1.0), (1, -1.0)):
-        ahead = turn + np.pi * arm
         seen.append(np.concatenate([
             own[arm],
             -own[1 - arm][..., 12:14],
             sign * states[..., 5:7],
-            np.arctan2(np.sin(ahead), np.cos(ahead))[..., None],
+            turned,
             sign * states[..., 16:18],
         ], -1))  # fmt: skip
     return np.stack(seen, -2).astype(np.float32)
