@@ -43,7 +43,7 @@ class Workbench:
     """From elbow to hand."""
     bar: Fixed = 0.2
     """Half the length of each bar of the plus."""
-    mass: Fixed = 1.6
+    mass: Fixed = 1.5
     """Of the object."""
     friction: Fixed = 0.25
     """Between object and platform."""
