@@ -34,9 +34,9 @@ MODELS = {
     )
     for kind in ("factored", "conditional")
 }  # fmt: skip
-PLANNER = us.Planner(mode="worst", segments=8, candidates=32, learning_rate=0.1)
+PLANNER = us.Planner(mode="worst", segments=8, candidates=32, iterations=10)
 WANTED = 0.8
-HOURS = "about 0.4 hours of training and 0.4 of planning on one core"
+HOURS = "about 0.3 hours of training and 0.2 of planning on one core"
 
 
 def game(horizon: int = HORIZON, **words: Any) -> BoxBumper:

@@ -24,6 +24,7 @@ from jaxtyping import UInt8
 
 from understudy.envs.adapters.two_arms_model import Workbench
 from understudy.envs.adapters.two_arms_physics import Physics, fallen, views
+from understudy.envs.adapters.two_arms_reward import COST, PRIZE
 from understudy.envs.adapters.two_arms_view import pictures
 from understudy.envs.host import Batched
 from understudy.types import (
@@ -38,8 +39,6 @@ from understudy.types import (
     require,
 )
 
-COST, PRIZE = -0.005, 1.0
-"""Reward of every step, and of the one in which the block falls besides."""
 LINK = ("x", "y", "angle", "velocity x", "velocity y", "turn rate")
 FEATURES = (
     *(f"upper {name}" for name in LINK),
