@@ -14,7 +14,6 @@ from understudy.envs.adapters.two_arms import TwoArmPlatform
 from understudy.envs.adapters.two_arms_reward import topple
 from understudy.experiment.returns import play
 from understudy.functional.statistics import mean_interval
-from understudy.networks.segment_bodies import SegmentNetwork
 
 SHORT, LONG = 650_000, 3_300_000
 """Env steps, as published."""
@@ -28,10 +27,8 @@ LEARNER = us.MADDPG(
 """Layers, Adam and batches' age as published; discount and noise were chosen on 200,000 steps of
 one seed, where those of openai/maddpg (0.95) learn half as much. There are 0.05 steps down the
 gradient of 256 transitions per env step, 0.4 of 512 as published: see `STEADY`."""
-UPDATES = 8_000
-MODEL = us.SegmentVAE(
-    length=20, own=6, free=0, network=SegmentNetwork(hidden=(256,) * 3), decay=UPDATES
-)
+UPDATES = 10_000
+MODEL = us.SegmentVAE(length=20, own=6, free=0, decay=UPDATES)
 PLANNER = us.Planner(
     method="cem", mode="cooperative", segments=4, candidates=64, others=1, iterations=4
 )

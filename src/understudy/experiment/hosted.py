@@ -72,13 +72,16 @@ class Hosted:
             self.starts = np.ones(self.env.envs, bool)
         restart = (step + 1) % self.stage.checkpoint_every == 0
         keys = _row_keys(self.keys, jnp.int32(step), rows=length)
+        # flat once: weights are the same in all rows, and many
+        weights, shape = jax.tree.flatten((algorithm, states))
         kept, before, told = [], None, []
         for row in range(length):
             seen, starts = self._share(self.observation), self._share(self.starts)
-            self.memory = _fresh(algorithm, states, seen, self.memory, starts)
+            if self.memory is None or self.starts.any():
+                self.memory = _fresh(weights, seen, self.memory, starts, shape=shape)
             before = self.memory if before is None else before
             action, self.memory, said = _act(
-                algorithm, states, seen, self.memory, starts, keys[:, row]
+                weights, seen, self.memory, starts, keys[:, row], shape=shape
             )
             told.append(said)
             answer = self.env.step(self._join(action))
@@ -136,15 +139,17 @@ def _row_keys(keys: Key[Array, " seeds"], step: Any, *, rows: int) -> Any:
     return jax.vmap(one)(keys)
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="shape")
 def _fresh(
-    algorithm: Any,
-    states: Any,
+    weights: list[Array],
     observation: Observation,
     memory: Memory,
     starts: Bool[Array, "seeds envs"],
+    *,
+    shape: Any,
 ) -> Memory:
     """Memory with the games that begin at their beginning."""
+    algorithm, states = jax.tree.unflatten(shape, weights)
 
     def one(state: Any, observation: Observation, memory: Memory, starts: Any) -> Memory:
         policy = algorithm.policy(state, "explore")
@@ -154,8 +159,13 @@ def _fresh(
     return over_seeds(one, states, observation, memory, starts)
 
 
-@jax.jit
-def _act(algorithm: Any, states: Any, observation: Any, memory: Any, starts: Any, keys: Any) -> Any:
+@functools.partial(jax.jit, static_argnames="shape")
+def _act(
+    weights: list[Array], observation: Any, memory: Any, starts: Any, keys: Any, *, shape: Any
+) -> Any:
+    """Actions of every game, memory, and what is kept for learning."""
+    algorithm, states = jax.tree.unflatten(shape, weights)
+
     def one(state: Any, observation: Any, memory: Any, starts: Any, key: Any) -> Any:
         each = jax.random.split(key, starts.shape[0])
         policy = algorithm.policy(state, "explore")
