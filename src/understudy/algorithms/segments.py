@@ -105,9 +105,6 @@ class SegmentVAE:
     """p: standard normal, or a normal that follows from the past."""
     network: SegmentNetwork = dataclasses.field(default_factory=SegmentNetwork)
     """How networks are built."""
-    dynamics: Literal["segment", "steps"] = "segment"
-    """F of ``factored``: a whole segment at once, or ``x_{t+1} = x_t + f(x_t, u_t, z_free)`` step
-    after step, learned over whole segments: exacter where what is seen says all, and slower."""
     kl_weight: float = 0.002
     """β."""
     apart: float = 0.01
@@ -169,7 +166,7 @@ class SegmentVAE:
         sizes, layout = self.sizes(spec), Layout(spec)
         model = SegmentModel.of(
             spec, statistics, sizes, write, making=MAKING[self.factorisation],
-            network=self.network, prior=self.prior == "past", stepwise=self.dynamics == "steps",
+            network=self.network, prior=self.prior == "past",
         )  # fmt: skip
         guessers = ()
         if self.factorisation == "mutual_information":

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Key
 
 from understudy.functional.latent import positive_std
 from understudy.networks.actions import action_of
-from understudy.networks.mlp import ACTIVATIONS, MLP, drawn
+from understudy.networks.mlp import MLP, drawn
 from understudy.networks.segment_bodies import SegmentNetwork
 from understudy.types import Actions, Features, Spec, Statistics, require
 
@@ -186,7 +186,6 @@ class SegmentModel(eqx.Module):
         making: Making,
         network: SegmentNetwork,
         prior: bool,
-        stepwise: bool = False,
     ) -> SegmentModel:
         """Fresh weights."""
         layout = Layout(spec)
@@ -199,11 +198,6 @@ class SegmentModel(eqx.Module):
                 for own, count in zip(sizes.own, layout.acted, strict=True)
             )
             dynamics = network.writer(past, acted, sizes.free, (rows, seen))
-            if stepwise:
-                dynamics = MLP(
-                    seen + acted + sizes.free, network.hidden, seen,
-                    activation=ACTIVATIONS[network.activation],
-                )  # fmt: skip
         elif making == "conditional":
             makers, given = (), 0
             for own, x, u in zip(sizes.own, layout.observed, layout.acted, strict=True):
@@ -264,13 +258,11 @@ class SegmentModel(eqx.Module):
             written = jnp.concatenate([x.reshape(self.sizes.length, -1) for x in own], -1)
             # a standard normal number becomes one spread evenly between -1 and 1
             written = jax.scipy.special.erf(written / np.sqrt(2.0).item())
-            return written, self._step_by_step(past, written, free, shown)
+            return written, self._step_by_step(past, written, shown)
         written = jnp.concatenate(
             [net(before, none, z) for net, z in zip(self.makers, own, strict=True)], -1
         )
         done = written if shown is None else scales.read_actions(shown[0])
-        if isinstance(self.dynamics, MLP):
-            return written, self._step_by_step(past, jnp.clip(done, -1.0, 1.0), free, None)
         moved = self.dynamics(before, jnp.clip(done, -1.0, 1.0), free)
         return written, self._moved(past, moved)
 
@@ -299,12 +291,11 @@ class SegmentModel(eqx.Module):
             given = jnp.concatenate([given, jnp.clip(u, -1.0, 1.0), x], -1)
         return jnp.concatenate(actions, -1), jnp.concatenate(after, -1)
 
-    def _step_by_step(self, past: Array, written: Array, free: Array, shown: Any) -> Array:
+    def _step_by_step(self, past: Array, written: Array, shown: Any) -> Array:
         scales = self.scales
 
         def step(now: Array, done: Array) -> Array:
-            unclear = jnp.broadcast_to(free, (*now.shape[:-1], free.size))
-            x = jnp.concatenate([scales.read(now), done, unclear], -1)
+            x = jnp.concatenate([scales.read(now), done], -1)
             return now + scales.change.reshape((1,) * (now.ndim - 1) + (-1,)) * self.dynamics(x)
 
         if shown is not None:

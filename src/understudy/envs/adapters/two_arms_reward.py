@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from understudy.envs.adapters.two_arms_model import Workbench
 from understudy.functional.outcomes import beyond, lasting
-from understudy.types import Features, Fixed, Rewards, require
+from understudy.types import Features, Rewards, require
 
 COST, PRIZE = -0.005, 1.0
 """Reward of every step, and of the one in which the block falls besides."""
@@ -30,8 +30,8 @@ def topple(
     features: Features,
     *,
     rewards: Literal["cooperative", "competitive"] = "cooperative",
-    edge: Fixed = 0.0,
-    hand: Fixed = 0.0,
+    edge: float | int = 0.0,
+    hand: float | int = 0.0,
     bench: Workbench | None = None,
 ) -> Rewards:
     """What `TwoArmPlatform` pays along a way, smoothly.
