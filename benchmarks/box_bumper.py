@@ -27,14 +27,14 @@ from understudy.envs import rollout
 from understudy.envs.box_bumper import WALL_Y, BoxBumper, reach
 from understudy.functional.statistics import mean_interval
 
-EPISODES, UPDATES, SEEDS, GAMES, HORIZON = 20_000, 8_000, 3, 48, 100
+EPISODES, UPDATES, SEEDS, GAMES, HORIZON = 20_000, 8_000, 3, 32, 100
 MODELS = {
     kind: us.SegmentVAE(
         factorisation=kind, length=10, own=8, free=0, kl_weight=0.005, decay=UPDATES
     )
     for kind in ("factored", "conditional")
 }  # fmt: skip
-PLANNER = us.Planner(mode="worst", segments=8, candidates=32, iterations=10)
+PLANNER = us.Planner(method="cem", mode="worst", segments=8, candidates=48, iterations=3)
 WANTED = 0.8
 HOURS = "about 0.3 hours of training and 0.2 of planning on one core"
 
