@@ -145,6 +145,10 @@ class BoxBumper:
             particles.joined(state.positions, state.velocities),
         )
 
+    def places(self, features: Features) -> Float[Array, "time things=2 2"]:
+        """Where runner and blocker are, of what they observe, ``{group: [time, agents=1, 8]}``."""
+        return jnp.concatenate([features["runner"][..., :2], features["blocker"][..., :2]], -2)
+
     def scene(self, state: Pair) -> Scene:
         """Runner and blocker as two teams, the goal as a thing, the wall as a box."""
         scene = discs(

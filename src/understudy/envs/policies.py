@@ -17,7 +17,17 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.data.demonstrations import Demonstrations
 from understudy.envs.chance import Certain
-from understudy.types import Actions, Memory, Observation, Policy, Rewards, Spec, UserError, require
+from understudy.types import (
+    Actions,
+    Features,
+    Memory,
+    Observation,
+    Policy,
+    Rewards,
+    Spec,
+    UserError,
+    require,
+)
 
 
 class Assigned(eqx.Module):
@@ -57,6 +67,11 @@ class Assigned(eqx.Module):
                 actions[name] = _each([action[name] for action, _ in answers], numbers)
         return actions, tuple(own for _, own in answers)
 
+    def expected(self, memory: Memory) -> Features | None:
+        """What the first of the policies that expects anything does."""
+        found = (expected(policy, own) for policy, own in zip(self.policies, memory, strict=True))
+        return next((one for one in found if one is not None), None)
+
     def log_prob(
         self,
         observations: Observation,
@@ -74,6 +89,17 @@ class Assigned(eqx.Module):
     def _choose(self, answers: list[Any]) -> Any:
         """Of rows, per agent, the answer of its policy."""
         return {name: _each([a[name] for a in answers], numbers, 1) for name, numbers in self.roles}
+
+
+def expected(policy: Policy, memory: Memory) -> Features | None:
+    """What a policy expects everybody to observe, if it plans: ``{group: [time, agents, obs]}``.
+
+    Args:
+        policy: any; it says so by a method of this name.
+        memory: after the step it just chose.
+    """
+    ask = getattr(policy, "expected", None)
+    return None if ask is None else ask(memory)
 
 
 def _each(answers: list[Any], numbers: tuple[int, ...], axis: int = 0) -> Any:

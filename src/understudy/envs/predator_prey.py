@@ -154,6 +154,10 @@ class PredatorPrey:
             particles.joined(state.positions, state.velocities),
         )
 
+    def places(self, features: Features) -> Float[Array, "time things=2 2"]:
+        """Where predator and prey are, of what they observe, ``{group: [time, agents=1, 6]}``."""
+        return jnp.concatenate([features["predator"][..., :2], features["prey"][..., :2]], -2)
+
     def scene(self, state: Pair) -> Scene:
         """Predator and prey as two teams, the wall as things, the safe zone as a box."""
         scene = discs(

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from understudy import tree
 from understudy.networks.segments import Layout, SegmentSizes
-from understudy.types import Actions, Memory, Observation, Rewards, UserError
+from understudy.types import Actions, Features, Memory, Observation, Rewards, UserError
 
 
 @runtime_checkable
@@ -140,6 +140,13 @@ class SegmentPolicy(eqx.Module):
         at = jnp.where(due, 0, memory["at"])
         action = self.model.layout.actions(made["plan"][at])
         return action, {**made, "past": past, "at": at + 1}
+
+    def expected(self, memory: Memory) -> Features:
+        """What everybody is expected to observe from now on, the last row held: as many rows as
+        are planned, ``{group: [time, agents, obs]}``."""
+        ahead = memory["imagined"]
+        rows = jnp.clip(jnp.arange(ahead.shape[0]) + memory["at"] - 1, 0, ahead.shape[0] - 1)
+        return self.model.layout.features(ahead[rows])
 
     def _plan(self, past: Array, noise: Array, key: Any) -> dict[str, Array]:
         sizes = self.model.sizes

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from understudy.envs import rollout
+from understudy.envs.policies import expected
 from understudy.envs.scenes import Scene
 from understudy.types import Env, HostEnv, Policy, Spec, Step, require
 
@@ -40,6 +41,9 @@ class Film:
     """``[episodes, rows, ...]`` of a game that can be drawn."""
     pictures: UInt8[np.ndarray, "episodes rows height width 3"] | None = None
     """Of a host env that renders."""
+    ahead: Float[np.ndarray, "episodes rows time things 2"] | None = None
+    """Where things were expected to go, by a policy that plans in a game with ``places``: in the
+    game's units, or in shares of a picture's width and height from its lower left corner."""
 
     @property
     def steps(self) -> int:
@@ -91,7 +95,7 @@ def record(
         """Repeat the last row of an episode that ended."""
         return np.stack([np.asarray(own)[at] for own, at in zip(leaf, held, strict=True)])
 
-    scenes, pictures = rows["scene"], rows["picture"]
+    scenes, pictures, ahead = rows["scene"], rows["picture"], rows["ahead"]
     return Film(
         player, env.spec,
         features={n: hold(x) for n, x in rows["features"].items()},
@@ -102,6 +106,7 @@ def record(
         success=None if success is None else (success & played)[:, :last],
         scenes=None if scenes is None else jax.tree.map(hold, scenes),
         pictures=None if pictures is None else hold(pictures),
+        ahead=None if ahead is None else hold(np.concatenate([ahead[:, :1], ahead], 1)),
     )  # fmt: skip
 
 
@@ -122,7 +127,7 @@ def _jax(env: Any, policy: Policy, episodes: int, seed: int, steps: int) -> dict
             kept = {
                 "seen": (step.observation, env.scene(state) if draws else None),
                 "action": step.action, "reward": step.reward, "over": over,
-                "success": _success(step),
+                "success": _success(step), "ahead": _ahead(env, policy, memory),
             }  # fmt: skip
             over = over | step.terminated | step.truncated
             return (state, step.observation, memory, over), kept
@@ -146,7 +151,12 @@ def _jax(env: Any, policy: Policy, episodes: int, seed: int, steps: int) -> dict
 def _host(env: Any, policy: Policy, episodes: int, seed: int, steps: int) -> dict[str, Any]:
     """As many episodes as fit into the env's games at a time."""
     parts = []
-    act = jax.jit(jax.vmap(lambda o, m, k: policy.act(o, m, k)))
+
+    def answer(observation: Any, memory: Any, key: Any) -> Any:
+        action, memory = policy.act(observation, memory, key)
+        return action, memory, _ahead(env, policy, memory)
+
+    act = jax.jit(jax.vmap(answer))
     for first in range(0, episodes, env.envs):
         numbers = range(first, first + env.envs)
         parts.append(_games(act, env, policy, numbers, seed, steps))
@@ -179,12 +189,12 @@ def _games(
     seen, rows, pictures = [observation], [], [_picture(env)]
     for t in range(steps):
         row_keys = jax.vmap(lambda k, t=t: jax.random.fold_in(k, t))(keys)
-        action, memory = act(observation, memory, row_keys)
+        action, memory, ahead = act(observation, memory, row_keys)
         step = env.step({name: np.asarray(a) for name, a in action.items()})
         rows.append(
             {
                 "action": step.action, "reward": step.reward, "over": over.copy(),
-                "success": _success(step),
+                "success": _success(step), "ahead": ahead,
             }
         )  # fmt: skip
         seen.append(step.observation)
@@ -201,6 +211,12 @@ def _games(
         **kept, "features": watched.features, "alive": watched.alive, "scene": None,
         "picture": np.stack(drawn) if drawn else None,
     }  # fmt: skip
+
+
+def _ahead(env: Any, policy: Policy, memory: Any) -> Any:
+    """Where a policy that plans expects things to go, in a game that says where they are."""
+    seen = expected(policy, memory) if hasattr(env, "places") else None
+    return None if seen is None else env.places(seen)
 
 
 def _success(step: Step) -> Any:

@@ -91,6 +91,32 @@ class Panel:
         self.score.set_color(GOOD if won else style.MUTED)
 
 
+class Ahead:
+    """Dotted lines where things were expected to go; nothing without a planner."""
+
+    def __init__(self, axis: Any, film: Film, episode: int, turn: Any = None) -> None:
+        self.axis, self.lines = axis, None
+        if film.ahead is None:
+            return
+        ways = np.asarray(film.ahead[episode], np.float64)
+        self.ways = np.moveaxis(ways if turn is None else turn(ways), 2, 1)
+        colours = [to_rgba(style.colour(i), 0.9) for i in range(self.ways.shape[1])]
+        self.lines = LineCollection(
+            [], linewidths=1.4, linestyles=(0, (1, 1.2)), colors=colours, zorder=5, animated=True
+        )  # fmt: skip
+        axis.add_collection(self.lines, autolim=False)
+
+    def draw(self, row: int, *, still: bool = False) -> None:
+        """Draw what was expected at `row`."""
+        if self.lines is None:
+            return
+        self.lines.set_segments(list(self.ways[min(row, len(self.ways) - 1)]))
+        if still:
+            self.lines.set_animated(False)
+        else:
+            self.axis.draw_artist(self.lines)
+
+
 class Discs(Panel):
     """Discs and lines of a game that can be drawn, with trails."""
 
@@ -123,6 +149,7 @@ class Discs(Panel):
         self.dots.set_linewidth(0.8 if 2 * points * self.radii.max() > 8 else 0.3)
         for collection in (self.trails, self.strokes):
             axis.add_collection(collection, autolim=False)
+        self.ahead = Ahead(axis, film, episode)
 
     def draw(self, row: int) -> None:
         """Draw discs, the lines between them, and their trails."""
@@ -130,6 +157,7 @@ class Discs(Panel):
         self._trail(row, max(0, row - TRAIL))
         for artist in (self.trails, self.dots, self.strokes):
             self.axis.draw_artist(artist)
+        self.ahead.draw(row)
         super().draw(row if row < self.film.lengths[self.episode] else self.film.steps)
 
     def still(self) -> None:
@@ -208,17 +236,22 @@ class Pictures(Panel):
         self.pictures = film.pictures[episode]
         self.image = axis.imshow(self.pictures[0], animated=True, interpolation="antialiased")
         super().__init__(axis, film, episode)
+        high, wide = self.pictures.shape[1:3]
+        self.ahead = Ahead(axis, film, episode, lambda x: (x * [1, -1] + [0, 1]) * [wide, high])
 
     def draw(self, row: int) -> None:
         """Show one picture."""
         self.image.set_data(self.pictures[min(row, len(self.pictures) - 1)])
         self.axis.draw_artist(self.image)
+        self.ahead.draw(row)
         super().draw(row)
 
     def still(self) -> None:
         """Show the middle of the episode."""
-        self.image.set_data(self.pictures[int(self.film.lengths[self.episode]) // 2])
+        middle = int(self.film.lengths[self.episode]) // 2
+        self.image.set_data(self.pictures[middle])
         self.image.set_animated(False)
+        self.ahead.draw(middle, still=True)
         super().still()
 
 

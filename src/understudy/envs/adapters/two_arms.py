@@ -19,16 +19,18 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Array, Float, UInt8
 
 from understudy.envs.adapters.two_arms_model import Workbench
 from understudy.envs.adapters.two_arms_physics import Physics, fallen, views
-from understudy.envs.adapters.two_arms_reward import COST, PRIZE
-from understudy.envs.adapters.two_arms_view import pictures
+from understudy.envs.adapters.two_arms_reward import BLOCK, COST, HAND, PRIZE
+from understudy.envs.adapters.two_arms_view import pictures, shown
 from understudy.envs.host import Batched
 from understudy.types import (
     ActionSpec,
+    Features,
     Fixed,
     Group,
     HostEnv,
@@ -133,6 +135,14 @@ class TwoArmPlatform:
         """
         require(self._seen, "expected games that have begun, found none; call reset first")
         return pictures(self.bench, self._seen["last"].state)
+
+    def places(self, features: Features) -> Float[Array, "time things=3 2"]:
+        """Where left hand, right hand and block are in a picture, of what the arms observe: shares
+        of its width and height, from the lower left corner."""
+        seen = features["arms"]
+        spots = [seen[..., 0, HAND], -seen[..., 1, HAND], seen[..., 0, BLOCK]]
+        reach = jnp.array([[shown(self.bench)]])
+        return (jnp.stack(spots, -2) / reach + 1.0) / 2.0
 
     def close(self) -> None:
         """End what plays; a later call begins it again."""

@@ -34,9 +34,14 @@ def pictures(
     return np.stack([_picture(bench, state) for state in states])
 
 
-def _picture(bench: Workbench, state: Float[np.ndarray, " numbers=21"]) -> UInt8[np.ndarray, "..."]:
+def shown(bench: Workbench) -> tuple[float, float]:
+    """How far a picture reaches from the middle, along and across, metres."""
     half = MARGIN * bench.half_width
-    deep = max(bench.half_depth, bench.upper + bench.lower) + half - bench.half_width
+    return half, max(bench.half_depth, bench.upper + bench.lower) + half - bench.half_width
+
+
+def _picture(bench: Workbench, state: Float[np.ndarray, " numbers=21"]) -> UInt8[np.ndarray, "..."]:
+    half, deep = shown(bench)
     scale = WIDTH * FINE / 2 / half
     size = (WIDTH * FINE, round(2 * deep * scale / FINE) * FINE)
     image = Image.new("RGB", size, GROUND)
