@@ -32,7 +32,7 @@ MODEL = us.SegmentVAE(length=20, own=6, free=0, decay=UPDATES)
 PLANNER = us.Planner(
     method="cem", mode="cooperative", segments=4, candidates=64, others=1, iterations=4
 )
-EXECUTE = 10
+EXECUTE = 5
 """Steps of a plan that are played."""
 BOTH = (("arms", 0), ("arms", 1))
 COOPERATIVE = functools.partial(topple, edge=0.1, hand=0.005)

@@ -17,6 +17,8 @@ from understudy.experiment.loops import Parts
 from understudy.networks.policy import NetworkPolicy
 from understudy.types import Env, HostEnv, Policy, Step, UserError, record, require
 
+FEWEST = 8
+"""Games of a host env that are asked for actions at once, at least: fewer are not quicker."""
 MOST_PAIRS = 2**22
 """Pairs of agents, over all episodes, that are looked at in one step: it bounds memory."""
 
@@ -181,10 +183,12 @@ def _host_games(
     present = {name: np.array(a) for name, a in observation.alive.items()}
     over, lengths = np.zeros(env.envs, bool), np.zeros(env.envs, np.int32)
     success, solved_at = None, np.full(env.envs, np.nan, np.float32)
+    asked = np.arange(env.envs)
     for t in range(horizon):
         row_keys = jax.vmap(lambda k, t=t: jax.random.fold_in(k, t))(keys)
-        action, memory = act(observation, memory, row_keys)
-        step = env.step({name: np.asarray(a) for name, a in action.items()})
+        seen = jax.tree.map(lambda leaf, who=asked: np.asarray(leaf)[who], observation)
+        action, memory = act(seen, memory, row_keys)
+        step = env.step({name: _spread(np.asarray(a), asked, env) for name, a in action.items()})
         for name, total in totals.items():
             total += np.where(over[:, None], 0.0, step.reward[name])
             present[name] |= np.asarray(step.observation.alive[name]) & ~over[:, None]
@@ -198,6 +202,26 @@ def _host_games(
         over |= ended
         if over.all():
             break
+        size = _worth_asking(over[asked])
+        if size < len(asked):
+            rows = np.argsort(over[asked], kind="stable")[:size]
+            asked, keys = asked[rows], keys[rows]
+            memory = jax.tree.map(lambda leaf, rows=rows: leaf[rows], memory)
         observation = env.reset(seeds, ended) if ended.any() else step.observation
     figures = {} if success is None else {"solved_at": solved_at}
     return Played(totals, present, lengths, success, figures)
+
+
+def _worth_asking(over: np.ndarray) -> int:
+    """How many games to go on asking for actions: half of them, and half again, as games end."""
+    size = len(over)
+    while size // 2 >= max(FEWEST, np.count_nonzero(~over)):
+        size //= 2
+    return size
+
+
+def _spread(action: np.ndarray, asked: np.ndarray, env: HostEnv) -> np.ndarray:
+    """Actions of the games that were asked; the others are over and do as the first."""
+    found = np.repeat(action[:1], env.envs, 0)
+    found[asked] = action
+    return found
