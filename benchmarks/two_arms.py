@@ -30,7 +30,7 @@ gradient of 256 transitions per env step, 0.4 of 512 as published: see `STEADY`.
 UPDATES = 10_000
 MODEL = us.SegmentVAE(length=20, own=6, free=0, decay=UPDATES)
 PLANNER = us.Planner(
-    method="cem", mode="cooperative", segments=4, candidates=64, others=1, iterations=4
+    method="cem", mode="cooperative", segments=5, candidates=64, others=1, iterations=4
 )
 EXECUTE = 5
 """Steps of a plan that are played."""
