@@ -24,9 +24,9 @@ LEARNER = us.MADDPG(
     envs=SIDE_BY_SIDE, rollout=25, passes=40, batch=256, remembered=SHORT, warm_up=12,
     loss="square", discount=0.98, noise=0.6, noise_keeps=0.9,
 )  # fmt: skip
-"""Layers, Adam and batches' age as published; discount and noise were chosen on 200,000 steps of
-one seed, where those of openai/maddpg (0.95) learn half as much. There are 0.05 steps down the
-gradient of 256 transitions per env step, 0.4 of 512 as published: see `STEADY`."""
+"""Layers and Adam as published; discount and noise were chosen on 200,000 steps of one seed, where
+those of openai/maddpg (0.95) learned half as much. 0.05 steps down the gradient of 256 transitions
+follow an env step; 0.4 of 512 as published would take ten times as long."""
 UPDATES = 10_000
 MODEL = us.SegmentVAE(length=20, own=6, free=0, decay=UPDATES)
 PLANNER = us.Planner(
