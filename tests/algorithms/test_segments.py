@@ -169,3 +169,18 @@ def test_choices_are_refused():
     spec = Spec((Group("a", 1, 2, ActionSpec((3,))),))
     with pytest.raises(UserError, match="expected continuous actions within bounds"):
         SegmentVAE(**SMALL).init(spec, None, jax.random.key(0))
+
+
+def test_errors_are_measured_in_spread_or_in_what_a_segment_changes():
+    (_, state), (changes, _) = fresh("factored"), fresh("factored", unit="change")
+    alone, scales = fresh("factored")[0], state.params.model.scales
+    row = (jnp.ones((2, 4)), jnp.zeros((4, 3)), jnp.ones((4, 4)), jnp.ones((4, 3), bool))
+    found = [
+        float(a.loss(state.params, *row, jax.random.key(0))[1]["observation_error"])
+        for a in (alone, changes)
+    ]
+    # same weights and draws: predictions are the same, only the unit differs, and every
+    # observation of this game has a spread well above what four of its steps make
+    ratio = np.asarray(scales.std) / (np.asarray(scales.change) * 2.0)
+    assert (ratio > 1).all()
+    assert ratio.min() ** 2 <= found[1] / found[0] <= ratio.max() ** 2

@@ -35,6 +35,7 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from understudy.data.demonstrations import Demonstrations
@@ -105,6 +106,9 @@ class SegmentVAE:
     """p: standard normal, or a normal that follows from the past."""
     network: SegmentNetwork = dataclasses.field(default_factory=SegmentNetwork)
     """How networks are built."""
+    unit: Literal["spread", "change"] = "spread"
+    """What errors of observations are measured in: their standard deviation, or how far a walk of
+    their usual steps gets in a segment, which tells what moves slowly from what stays."""
     kl_weight: float = 0.002
     """β."""
     apart: float = 0.01
@@ -137,6 +141,10 @@ class SegmentVAE:
         require(
             self.factorisation in MAKING,
             f"expected factorisation among {list(MAKING)}, found {self.factorisation!r}",
+        )
+        require(
+            self.unit in ("spread", "change"),
+            f"expected unit 'spread' or 'change', found {self.unit!r}",
         )
 
     @property
@@ -241,7 +249,10 @@ class SegmentVAE:
             z = mean + std * jax.random.normal(draw[0], mean.shape)
         done = scales.middle[None] + scales.half[None] * u
         written, after = model.write(past, z, (done, x))
-        missed = jnp.square((after - x) / scales.std[None]).mean()
+        unit = scales.std
+        if self.unit == "change":
+            unit = scales.change * np.sqrt(self.length).item()
+        missed = jnp.square((after - x) / unit[None]).mean()
         acted = jnp.where(known, jnp.square(written - u), 0.0).mean()
         if self.factorisation == "single_step":
             missed = jnp.square((after - x) / scales.change[None]).mean()
