@@ -19,7 +19,6 @@ from typing import Any
 
 import two_arms as arms
 import understudy as us
-from coop_push import short_model
 from results import command, summary, table, target, write
 from understudy.envs.adapters.two_arms import TwoArmPlatform
 
@@ -33,7 +32,7 @@ HOURS = "about 5 x 0.25 hours for MADDPG and 5 x 0.1 of games on one core, model
 def rows_of(runs: Path, seed: int) -> list[dict[str, Any]]:
     """All pairs of one seed."""
     learner = arms.learner(runs, "competitive", arms.LONG, seed).policy(seed=0, mode="mode")
-    model = short_model(runs, seed).policy().model
+    model = arms.model(runs, seed).policy().model
     spec = TwoArmPlatform(rewards="competitive").spec
 
     def planned(agent: tuple[str, int]) -> Any:
@@ -64,7 +63,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         rows += rows_of(options.runs, seed)
-        print(table([arms.short(row) for row in rows[-3:]]), flush=True)
+        print(table(rows[-3:]), flush=True)
     fell = {
         (push, keep): arms.over_seeds(rows, "fell", push=push, keep=keep)
         for push, keep in (("MADDPG", "MADDPG"), ("planner", "MADDPG"), ("MADDPG", "planner"))
@@ -77,8 +76,7 @@ def main() -> None:
         target("E.7 keep", "share of blocks that a planning keeper holds more than MADDPG's, "
                "against MADDPG's pusher, lower end over seeds", ">", 0.0, keeps[1][0], keeps[1]),
     ]  # fmt: skip
-    kept = [arms.short(row) for row in rows]
-    write("push_keep", command=command(), seeds=range(options.seeds), rows=kept, targets=targets)
+    write("push_keep", command=command(), seeds=range(options.seeds), rows=rows, targets=targets)
     print(summary(targets))
 
 

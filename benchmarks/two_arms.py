@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ MODEL = us.SegmentVAE(
     length=20, own=6, free=0, unit="change", network=SegmentNetwork(hidden=(256, 256)),
     decay=UPDATES,
 )  # fmt: skip
-"""With errors in units of spread and 128 units the block creeps where arms press in vain, and the
-planner goes on pressing: on one log, 24 games, 75 % of the blocks fell and not all."""
+"""A wider network, and errors in what a segment changes: with 128 units and errors in spread the
+block creeps where arms press in vain, and the planner goes on pressing. That was seen, and this
+chosen, in games of other seeds, on the log of seed 3: 18 of 24 blocks fell, and then all 24."""
 PLANNER = us.Planner(
     method="cem", mode="cooperative", segments=5, candidates=64, others=1, iterations=4
 )
@@ -54,36 +56,36 @@ def learner(runs: Path, rewards: Any, steps: int, seed: int) -> Any:
     )  # fmt: skip
 
 
-def model(runs: Path, name: str, algorithm: Any, source: Any, seed: int) -> Any:
-    """A run of a segment model on everything that a learner went through."""
+def model(runs: Path, seed: int, kind: Any = "factored") -> Any:
+    """A run of a segment model on all that MADDPG went through in its first 650,000 steps."""
+    source = learner(runs, "cooperative", SHORT, seed)
+    return modelled(runs / f"model_{kind}", us.replayed(source, rate=50.0), seed, kind)
+
+
+def modelled(folder: Path, log: Any, seed: int, kind: Any = "factored") -> Any:
+    """A run of a segment model on a log."""
     return trained(
-        algorithm, runs / f"model_{name}" / str(seed), seed=seed, steps=UPDATES,
-        demonstrations=us.replayed(source, rate=50.0), progress=progress(f"{name} {seed}"),
+        dataclasses.replace(MODEL, factorisation=kind), folder / str(seed), seed=seed,
+        steps=UPDATES, demonstrations=log, progress=progress(f"{folder.name} {seed}"),
     )  # fmt: skip
 
 
 def games(policy: Any, *, episodes: int = GAMES, rewards: Any = "cooperative") -> dict[str, Any]:
-    """How many blocks fall, how soon, and what pushers are paid."""
+    """How many blocks fall, how soon (median), and what the left arm is paid."""
     env = TwoArmPlatform(envs=min(episodes, GAMES), workers=1, rewards=rewards)
     played = play(policy, env, episodes=episodes, seed=FIRST)
     env.close()
     fell, steps = np.asarray(played.success), np.asarray(played.lengths)
-    paid = np.asarray(played.returns["arms"])[:, 0]
     return {
-        "fell": float(fell.mean()), "return": float(paid.mean()),
+        "fell": float(fell.mean()),
+        "return": float(np.asarray(played.returns["arms"])[:, 0].mean()),
         "steps": float(np.median(steps[fell])) if fell.any() else None,
-        "each": fell.astype(float).tolist(), "paid": paid.astype(float).tolist(),
-    }  # fmt: skip
-
-
-def short(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without its episodes."""
-    return {name: value for name, value in row.items() if name not in ("each", "paid")}
+    }
 
 
 def over_seeds(rows: list[dict[str, Any]], key: str, **which: Any) -> np.ndarray:
     """One figure of every seed, in order."""
-    found = [row for row in rows if all(row.get(k) == v for k, v in which.items())]
+    found = [row for row in rows if all(row[k] == v for k, v in which.items())]
     return np.array([row[key] for row in sorted(found, key=lambda row: row["seed"])])
 
 
