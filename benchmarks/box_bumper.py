@@ -5,9 +5,10 @@
 
 A blocker stands in the gap that is nearer to the runner. The runner plans eighty steps ahead
 against the worst of ten draws of the blocker's latents: with a model that holds both apart, and
-with one in which the blocker only reacts. Counted is how many first plans pass the wall on the free
-side, and how often the runner reaches the goal within 100 steps, planning again every ten, while
-the blocker stays where it is.
+with one in which the blocker only reacts. Counted is how many first plans get below the wall
+on the free side. Beside it how many get below at all, how many make for the free side (there they
+are, or come nearest to that), through which gap the runner goes within 100 steps, planning again
+every ten while the blocker stays where it is, and whether it arrives.
 """
 
 from __future__ import annotations
@@ -44,21 +45,24 @@ def game(horizon: int = HORIZON, **words: Any) -> BoxBumper:
     return BoxBumper(action="plane", horizon=horizon, **words)
 
 
-def free(imagined: Any, blocker: Any) -> Any:
-    """Whether planned paths pass the wall on the side that is not blocked.
+def below(way: Any, blocker: Any) -> tuple[Any, Any]:
+    """Whether runners get below the wall, and on which side they first do or else come nearest.
 
     Args:
-        imagined: ``[games, time, observed]``, the runner first.
+        way: places, ``[games, time, 2]``.
         blocker: where the other stands along x, ``[games]``.
+
+    Returns:
+        Whether they get below, and whether that side is free.
     """
-    below = imagined[..., 1] < WALL_Y
-    at = jnp.where(below.any(1), below.argmax(1), imagined.shape[1] - 1)
-    x = jnp.take_along_axis(imagined[..., 0], at[:, None], 1)[:, 0]
-    return (jnp.sign(x) != jnp.sign(blocker)) & below.any(1), below.any(1)
+    under = way[..., 1] < WALL_Y
+    at = jnp.where(under.any(1), under.argmax(1), way[..., 1].argmin(1))
+    x = jnp.take_along_axis(way[..., 0], at[:, None], 1)[:, 0]
+    return under.any(1), jnp.sign(x) != jnp.sign(blocker)
 
 
-def played(model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which first plans take the free gap, which get below the wall, and who arrives."""
+def played(model: Any) -> dict[str, float]:
+    """Shares of first plans, and of games, that go where."""
     env = game(start="blocked")
     runner = PLANNER.policy(model, reach, [("runner", 0)])
     team = us.envs.assign(env.spec, {("runner", 0): runner, ("blocker", 0): us.experts.noop(env)})
@@ -70,11 +74,17 @@ def played(model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         memory = rollout.blank(runner, actor.observation, GAMES)
         _, memory = jax.vmap(runner.act)(actor.observation, memory, keys)
         blocker = actor.observation.features["blocker"][:, 0, 0]
-        chosen, below = free(memory["imagined"], blocker)
+        passes, free = below(memory["imagined"][..., :2], blocker)
         _, rows = rollout.collect(env, team, actor, key, steps=HORIZON)
-        return chosen, below, rows.info["success"].any(0)
+        way = jnp.swapaxes(rows.observation.features["runner"][:, :, 0, :2], 0, 1)
+        goes, freely = below(way, blocker)
+        return {
+            "free_gap": passes & free, "passes": passes, "towards_free": free,
+            "goes_free": goes & freely, "goes_blocked": goes & ~freely,
+            "arrives": rows.info["success"].any(0),
+        }  # fmt: skip
 
-    return tuple(np.asarray(x) for x in play(jax.random.key(100)))
+    return {name: float(np.mean(x)) for name, x in play(jax.random.key(100)).items()}
 
 
 def main() -> None:
@@ -94,11 +104,8 @@ def main() -> None:
             algorithm, options.runs / name, demonstrations=log, steps=UPDATES, seeds=SEEDS
         )
         for seed in range(SEEDS):
-            chosen, below, there = played(run.policy(seed=seed).model)
-            rows.append({
-                "model": name, "seed": seed, "free_gap": float(chosen.mean()),
-                "passes": float(below.mean()), "arrives": float(there.mean()),
-            })  # fmt: skip
+            found = played(run.policy(seed=seed).model)
+            rows.append({"model": name, "seed": seed, **found})
         print(table(rows[-SEEDS:]), flush=True)
     by = {k: [r["free_gap"] for r in rows if r["model"] == k] for k in MODELS}
     inside = {k: mean_interval(np.asarray(v)) for k, v in by.items()}
