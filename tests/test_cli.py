@@ -29,6 +29,8 @@ FORMS = [
     "generate RUN --demos DIR --samples 20 --horizon 40 --out DIR",
     "compare RUN RUN --out DIR",
     "render RUN --out FILE",
+    "study prepare DIR DIR --out DIR",
+    "study count DIR --answers FILE FILE",
     "export RUN --out DIR",
     "bench boids --json",
 ]

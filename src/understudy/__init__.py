@@ -37,6 +37,7 @@ _PUBLIC = {
     "WorldModel": "understudy.algorithms.world_model",
     "Planner": "understudy.algorithms.planning",
     "Population": "understudy.algorithms.population",
+    "PlayTransformer": "understudy.algorithms.plays",
     "SegmentVAE": "understudy.algorithms.segments",
     "Adversarial": "understudy.algorithms.adversarial",
     "Stages": "understudy.algorithms.stages",

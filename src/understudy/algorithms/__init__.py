@@ -18,6 +18,7 @@ ALGORITHMS = {
     "joint-bc": "understudy.algorithms.presets:JointBC",
     "world-model": "understudy.algorithms.world_model:WorldModel",
     "segment-vae": "understudy.algorithms.segments:SegmentVAE",
+    "play-transformer": "understudy.algorithms.plays:PlayTransformer",
     "population": "understudy.algorithms.population:Population",
     "gail": "understudy.algorithms.presets:GAIL",
     "magail": "understudy.algorithms.presets:MAGAIL",

@@ -33,10 +33,15 @@ VERBS = {
     "diagnose": ("understudy.cli.diagnose:Diagnose", "what adversarial training did, drawn"),
     "compare": ("understudy.cli.runs:Compare", "several runs side by side"),
     "render": ("understudy.cli.plays:Render", "plays or demonstrations as GIF, PNG or MP4"),
+    "study prepare": ("understudy.cli.study:Prepare", "two models' plays for people to compare"),
+    "study count": ("understudy.cli.study:Count", "which model's plays people preferred"),
     "export": ("understudy.cli.runs:Export", "weights and spec alone, to load anywhere"),
     "bench": ("understudy.cli.bench:Bench", "measure again what benchmarks/results states"),
 }
 """Verb -> where it lives, and its line in ``understudy --help``."""
+
+FAMILIES = {verb.split()[0] for verb in VERBS if " " in verb}
+"""First words of verbs that have two."""
 
 EXTRAS = {
     "kloppy": "kloppy",
@@ -75,8 +80,8 @@ def dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         console.show(version("understudy"))
         return 0
-    if argv[0] == "data" and argv[1:2] in ([], ["-h"], ["--help"]):
-        console.show(help_text(prefix="data "))
+    if argv[0] in FAMILIES and argv[1:2] in ([], ["-h"], ["--help"]):
+        console.show(help_text(prefix=f"{argv[0]} "))
         return 0
     return parse(argv)() or 0
 
@@ -93,14 +98,14 @@ def parse(argv: Sequence[str]) -> Any:
             module, name = VERBS[verb][0].split(":")
             read = getattr(import_module(module), name).read
             return read(argv[words:], prog=f"understudy {verb}")
-    typed = " ".join(argv[: 2 if argv[0] == "data" else 1])
+    typed = " ".join(argv[: 2 if argv[0] in FAMILIES else 1])
     raise console.UsageError(f"expected a verb, found {typed!r}{console.nearest(typed, VERBS)}")
 
 
 def help_text(prefix: str = "") -> str:
     """The verbs, one line each."""
     verbs = {verb: line for verb, (_, line) in VERBS.items() if verb.startswith(prefix)}
-    lines = [f"  {verb:<14}{line}" for verb, line in verbs.items()]
+    lines = [f"  {verb:<15}{line}" for verb, line in verbs.items()]
     return "\n".join(
         [
             "understudy: learn how a team behaves by watching it.",

@@ -14,7 +14,7 @@ from understudy.experiment import loops
 from understudy.experiment.material import Material
 from understudy.types import Spec, Statistics, Window
 
-BOUNDS = ("elbo", "elbo_given_intents", "intents")
+BOUNDS = ("elbo", "elbo_given_intents", "intents", "score")
 """The first of these that a generator reports chooses the best checkpoint; higher is better."""
 
 

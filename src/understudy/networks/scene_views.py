@@ -1,0 +1,76 @@
+"""Training windows seen in other ways: turned about, and with more or less shown than a past."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+
+def turned(
+    positions: Float[Array, "batch rows agents 2"],
+    key: Key[Array, ""],
+    *,
+    how: Literal["none", "flip", "rotate"],
+    middle: Float[Array, " 2"],
+) -> Float[Array, "batch rows agents 2"]:
+    """Each window mirrored about the middle along either axis, or turned by any angle, or neither.
+
+    Args:
+        positions: in units of the data.
+        key: of the turns.
+        how: `flip` mirrors along x, along y or both, `rotate` turns and mirrors.
+        middle: of the field.
+    """
+    if how == "none":
+        return positions
+    batch, (angle, mirror) = positions.shape[0], jax.random.split(key)
+    signs = jnp.where(jax.random.bernoulli(mirror, 0.5, (batch, 2)), -1.0, 1.0)
+    turn = jnp.broadcast_to(jnp.eye(2), (batch, 2, 2)) * signs[:, None, :]
+    if how == "rotate":
+        by = jax.random.uniform(angle, (batch,), maxval=2.0 * jnp.pi)
+        rows = [
+            jnp.stack([jnp.cos(by), -jnp.sin(by)], -1),
+            jnp.stack([jnp.sin(by), jnp.cos(by)], -1),
+        ]
+        turn = turn @ jnp.stack(rows, 1)
+    about = middle.reshape(1, 1, 1, 2)
+    return about + (positions - about) @ turn[:, None]
+
+
+def shown(
+    alive: Bool[Array, "batch rows agents"],
+    written: Bool[Array, "batch rows agents"],
+    key: Key[Array, ""],
+    *,
+    now: int,
+    share: float | Float[Array, ""],
+) -> Bool[Array, "batch rows agents"]:
+    """Rows that are shown: the past of agents that are there now, and in some windows other rows.
+
+    Args:
+        alive: rows in which agents are there.
+        written: agents that are to be written.
+        key: of the draws.
+        now: the last row of the past.
+        share: of windows that show, in equal parts, whole futures of some agents, last rows of
+            some, or pasts with holes.
+    """
+    batch, rows, agents = alive.shape
+    row = jnp.arange(rows).reshape(1, rows, 1)
+    here = alive[:, now : now + 1]
+    past = alive & here & (row <= now)
+    which, who, holes, often = jax.random.split(key, 4)
+    kind = jax.random.uniform(which, (batch, 1, 1))
+    some = jax.random.uniform(often, (batch, 1, 1))
+    chosen = jax.random.uniform(who, (batch, 1, agents)) < some
+    held = past | (alive & here & chosen)
+    told = past | (alive & here & chosen & (row == rows - 1))
+    gone = jax.random.uniform(holes, (batch, rows, agents)) < 0.7 * some
+    torn = past & ~(gone & (row != now) & written)
+    third = share / 3.0
+    found = jnp.where(kind < third, held, past)
+    found = jnp.where((kind >= third) & (kind < 2.0 * third), told, found)
+    return jnp.where((kind >= 2.0 * third) & (kind < share), torn, found)
