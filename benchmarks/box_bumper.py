@@ -4,8 +4,8 @@
     python benchmarks/box_bumper.py --runs RUNS
 
 A blocker stands in the gap that is nearer to the runner. The runner plans eighty steps ahead
-against the worst of ten draws of the blocker's latents: with a model that holds both apart, and
-with one in which the blocker only reacts. Counted is how many first plans get below the wall
+against ten draws of the blocker's latents, the worst of them or their mean: with a model that holds
+both apart, and with one in which the blocker only reacts. Counted is how many first plans get below the wall
 on the free side. Beside it how many get below at all, how many make for the free side (there they
 are, or come nearest to that), through which gap the runner goes within 100 steps, planning again
 every ten while the blocker stays where it is, and whether it arrives.
@@ -14,6 +14,7 @@ every ten while the blocker stays where it is, and whether it arrives.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ MODELS = {
     )
     for kind in ("factored", "conditional")
 }  # fmt: skip
-PLANNER = us.Planner(method="cem", mode="worst", segments=8, candidates=48, iterations=3)
+PLANNER = us.Planner(method="cem", segments=8, candidates=48, iterations=3)
+MODES = ("worst", "mean")
 WANTED = 0.8
-HOURS = "about 0.3 hours of training and 0.2 of planning on one core"
+HOURS = "about 0.3 hours of training and 0.3 of planning on one core"
 
 
 def game(horizon: int = HORIZON, **words: Any) -> BoxBumper:
@@ -61,10 +63,10 @@ def below(way: Any, blocker: Any) -> tuple[Any, Any]:
     return under.any(1), jnp.sign(x) != jnp.sign(blocker)
 
 
-def played(model: Any) -> dict[str, float]:
+def played(model: Any, mode: Any) -> dict[str, float]:
     """Shares of first plans, and of games, that go where."""
     env = game(start="blocked")
-    runner = PLANNER.policy(model, reach, [("runner", 0)])
+    runner = dataclasses.replace(PLANNER, mode=mode).policy(model, reach, [("runner", 0)])
     team = us.envs.assign(env.spec, {("runner", 0): runner, ("blocker", 0): us.experts.noop(env)})
 
     @jax.jit
@@ -104,16 +106,19 @@ def main() -> None:
             algorithm, options.runs / name, demonstrations=log, steps=UPDATES, seeds=SEEDS
         )
         for seed in range(SEEDS):
-            found = played(run.policy(seed=seed).model)
-            rows.append({"model": name, "seed": seed, **found})
-        print(table(rows[-SEEDS:]), flush=True)
-    by = {k: [r["free_gap"] for r in rows if r["model"] == k] for k in MODELS}
-    inside = {k: mean_interval(np.asarray(v)) for k, v in by.items()}
-    targets = [
-        target("E.4 factored", "share of plans through the free gap, agents held apart", ">=",
-               WANTED, inside["factored"].estimate,
-               (inside["factored"].low, inside["factored"].high)),
-    ]  # fmt: skip
+            model = run.policy(seed=seed).model
+            for mode in MODES:
+                rows.append({"model": name, "against": mode, "seed": seed, **played(model, mode)})
+            print(table(rows[-len(MODES) :]), flush=True)
+    targets = []
+    for mode in MODES:
+        shares = [r["free_gap"] for r in rows if (r["model"], r["against"]) == ("factored", mode)]
+        found = mean_interval(np.asarray(shares))
+        targets.append(
+            target(f"E.4 factored, {mode}", "share of first plans through the free gap, agents "
+                   f"held apart, against the {mode} of ten others", ">=", WANTED, found.estimate,
+                   (found.low, found.high))
+        )  # fmt: skip
     write("box_bumper", command=command(), seeds=range(SEEDS), rows=rows, targets=targets)
     print(summary(targets))
 
