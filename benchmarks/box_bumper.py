@@ -5,10 +5,10 @@
 
 A blocker stands in the gap that is nearer to the runner. The runner plans eighty steps ahead
 against ten draws of the blocker's latents, the worst of them or their mean: with a model that holds
-both apart, and with one in which the blocker only reacts. Counted is how many first plans get below the wall
-on the free side. Beside it how many get below at all, how many make for the free side (there they
-are, or come nearest to that), through which gap the runner goes within 100 steps, planning again
-every ten while the blocker stays where it is, and whether it arrives.
+both apart, and with one in which the blocker only reacts. Counted is how many first plans get below
+the wall on the free side. Beside it how many get below at all, how many make for the free side
+(there they are, or come nearest to that), through which gap the runner goes within 100 steps,
+planning again every ten while the blocker stays where it is, and whether it arrives.
 """
 
 from __future__ import annotations
