@@ -29,6 +29,7 @@ FORMS = [
     "generate RUN --demos DIR --samples 20 --horizon 40 --out DIR",
     "compare RUN RUN --out DIR",
     "render RUN --out FILE",
+    "impute RUN --demos DIR --gaps all --out DIR",
     "study prepare DIR DIR --out DIR",
     "study count DIR --answers FILE FILE",
     "export RUN --out DIR",

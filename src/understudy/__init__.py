@@ -50,6 +50,7 @@ _PUBLIC = {
     "TrainOptions": "understudy.experiment.train",
     "evaluate": "understudy.experiment.evaluate",
     "generate": "understudy.experiment.generate",
+    "impute": "understudy.experiment.impute",
     "compare": "understudy.experiment.compare",
     "diagnose": "understudy.experiment.diagnose",
     "report": "understudy.experiment.report",

@@ -10,6 +10,8 @@ from understudy.data.statistics import statistics
 from understudy.types import Batch, Group, Spec
 
 ROWS = 6
+PAST, AHEAD = 3, 4
+"""Rows of `together` before and after agents turn."""
 
 
 def straight(episodes=8, agents=2, rows=ROWS, seed=0, noise=0.002):
@@ -24,6 +26,18 @@ def straight(episodes=8, agents=2, rows=ROWS, seed=0, noise=0.002):
     tracks = start + velocity * np.arange(rows)[None, :, None, None] + bumps
     intents = (velocity[..., 0] > 0).astype(np.int32)
     return demonstrations(tracks, np.broadcast_to(intents, (episodes, rows, agents)), 2)
+
+
+def together(episodes=64, agents=3, seed=0):
+    """All go right, and then turn up or down, by one coin for all of them."""
+    rng = np.random.default_rng(seed)
+    start = rng.uniform(-1, 1, (episodes, 1, agents, 2))
+    coin = rng.choice([-1.0, 1.0], (episodes, 1, 1))
+    steps = np.zeros((episodes, PAST + AHEAD, agents, 2))
+    steps[:, 1:, :, 0] = 0.1
+    steps[:, PAST:, :, 1] = 0.1 * coin
+    noise = rng.normal(0, 0.003, steps.shape)
+    return demonstrations(start + (steps + noise).cumsum(1))
 
 
 def demonstrations(tracks, intents=None, classes=0):

@@ -8,32 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from algorithms.little_plays import demonstrations, fit
+from algorithms.little_plays import AHEAD, PAST, fit, together
 from understudy.algorithms.plays import HEADS, PlayTransformer
 from understudy.data.statistics import statistics
 from understudy.networks.scene import SceneNetwork, rows_of
 from understudy.types import Given, Group, Observation, Spec, Statistics, UserError
 
 SMALL = SceneNetwork(width=16, heads=2, reading=1, writing=1, ways=(12, 2))
-PAST, AHEAD = 3, 4
 
 
 def tiny(head="noise", **changes):
     given = {"network": SMALL, "observed": PAST, "horizon": AHEAD, "head": head, "futures": 8,
              "shared": 4, "own": 2, "batch": 8, "bounds": ((-2.0, -2.0), (2.0, 2.0))}  # fmt: skip
     return PlayTransformer(**{**given, **changes})
-
-
-def together(episodes=64, agents=3, seed=0):
-    """All go right, and then turn up or down, by one coin for all of them."""
-    rng = np.random.default_rng(seed)
-    start = rng.uniform(-1, 1, (episodes, 1, agents, 2))
-    coin = rng.choice([-1.0, 1.0], (episodes, 1, 1))
-    steps = np.zeros((episodes, PAST + AHEAD, agents, 2))
-    steps[:, 1:, :, 0] = 0.1
-    steps[:, PAST:, :, 1] = 0.1 * coin
-    noise = rng.normal(0, 0.003, steps.shape)
-    return demonstrations(start + (steps + noise).cumsum(1))
 
 
 PLAYS = together()

@@ -12,8 +12,8 @@ What tells futures apart, and what it learns from, is its head:
 ==========  ======================================  =============================================
 
 A share of the training windows, `controls`, shows more or less than a past: whole futures of some
-agents (held), last rows alone (destinations), pasts with holes. So the same weights forecast, say
-what others would do, go where they are told, and fill in what is missing.
+agents (held), last rows alone (destinations), pasts with holes, or all but a stretch. So the same
+weights forecast, say what others would do, go where they are told, and fill in what is missing.
 
 Source: energy scores, see `functional.energy`; best of many, Bhattacharyya, Schiele, Fritz, CVPR
 2018 (arXiv 1806.07772); flow matching, Lipman et al., ICLR 2023 (arXiv 2210.02747), predicting

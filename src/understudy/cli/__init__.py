@@ -30,6 +30,7 @@ VERBS = {
     "train": ("understudy.cli.train:Train", "an algorithm on demonstrations; also --resume RUN"),
     "evaluate": ("understudy.cli.runs:Evaluate", "a run beside its baselines"),
     "generate": ("understudy.cli.plays:Generate", "sample plays from a run"),
+    "impute": ("understudy.cli.plays:Impute", "fill in rows that are missing from a log"),
     "diagnose": ("understudy.cli.diagnose:Diagnose", "what adversarial training did, drawn"),
     "compare": ("understudy.cli.runs:Compare", "several runs side by side"),
     "render": ("understudy.cli.plays:Render", "plays or demonstrations as GIF, PNG or MP4"),

@@ -1,10 +1,10 @@
-"""``generate`` and ``render``: plays out of a run, and pictures out of plays."""
+"""``generate``, ``impute`` and ``render``: plays out of a run, and pictures out of plays."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -66,6 +66,40 @@ class Generate(console.Verb):
         plays.save(self.out)
         console.show(f"{self.out}: {plays!r}")
         console.show(f"watch them with: understudy render {self.out} --out plays.gif")
+
+
+@dataclasses.dataclass(frozen=True)
+class Impute(console.Verb):
+    """Fill in rows of a demonstration folder in which agents are missing."""
+
+    run: Positional[Path]
+    """Folder of the run, or of exported weights."""
+    demos: Path
+    """Demonstration folder with holes."""
+    out: Path
+    """Demonstration folder to write; it must not exist yet."""
+    gaps: Literal["inside", "all"] = "inside"
+    """Holes between the first and the last row of an agent in an episode, or every row in which it
+    is missing."""
+    train_seed: int = 0
+    """Which seed of the run."""
+    seed: int = 0
+    """Of what is drawn."""
+
+    def __call__(self) -> None:
+        """Fill in and save, all or nothing."""
+        from understudy.data import store
+        from understudy.experiment.impute import impute
+        from understudy.experiment.run import load_generator
+        from understudy.types import require
+
+        require(not self.out.exists(), f"{self.out} already exists; choose another --out")
+        holes = store.load(self.demos)
+        generator = load_generator(self.run, self.train_seed)
+        found = impute(generator, holes, gaps=self.gaps, seed=self.seed)
+        store.save(found, self.out)
+        count = found.provenance["imputed"]
+        console.show(f"{self.out}: {count['rows']} rows of agents filled in, of {count['of']}")
 
 
 @dataclasses.dataclass(frozen=True)

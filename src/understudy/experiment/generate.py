@@ -121,7 +121,7 @@ def generate(
     Raises:
         UserError: an episode shorter than `observed`, or sizes the generator was not trained for.
     """
-    generator = _generator(run)
+    generator = generator_of(run)
     if temperature != 1.0:
         able = callable(getattr(generator, "tempered", None))
         require(able, f"{type(generator).__name__} has no temperature; leave it at 1")
@@ -175,7 +175,8 @@ def head(demonstrations: Demonstrations, rows: int) -> Demonstrations:
     return demonstrations.map_rows(lambda array: np.asarray(array[chosen]), starts=starts)
 
 
-def _generator(run: Any) -> Any:
+def generator_of(run: Any) -> Any:
+    """The generator of a run, of its folder, or itself."""
     if isinstance(run, str | Path):
         run = Run(run)
     if isinstance(run, Run):

@@ -115,7 +115,7 @@ class SceneModel(eqx.Module):
             )
         width, first = network.width, spec.names[0]
         low, high = np.asarray(bounds, np.float32)
-        step = np.sqrt(np.square(np.asarray(statistics.step_std[first])).mean())
+        step = jnp.sqrt(jnp.square(jnp.asarray(statistics.step_std[first])).mean())
         return cls(
             embed=(Linear(5 * rows + 2 * placed, width), Linear(width, width)),
             kinds=jnp.full((len(spec.groups), width), 0.5),

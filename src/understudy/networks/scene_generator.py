@@ -92,6 +92,27 @@ class SceneGenerator(eqx.Module):
             first += count
         return Samples(found)
 
+    def filled(
+        self,
+        positions: Float[Array, "rows agents 2"],
+        known: Bool[Array, "rows agents"],
+        kind: Int[Array, " agents"],
+        key: Key[Array, ""],
+    ) -> Float[Array, "rows agents 2"]:
+        """A window of which any rows are known, with the others drawn.
+
+        Args:
+            positions: of as many rows as a training window has.
+            known: rows that are kept.
+            kind: number of the group of every agent.
+            key: of the draw.
+
+        Returns:
+            Positions; of an agent no row of which is known they mean nothing.
+        """
+        read = self.model.read(positions, known, kind)
+        return rows_of(self.model.futures(read, key, 1))[0]
+
     def bound(self, window: Window, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
         """Minus the energy score of the scene, in units of the data: higher is better."""
         model = self.model

@@ -56,13 +56,13 @@ def shown(
         key: of the draws.
         now: the last row of the past.
         share: of windows that show, in equal parts, whole futures of some agents, last rows of
-            some, or pasts with holes.
+            some, pasts with holes, or everything but a stretch of some agents.
     """
     batch, rows, agents = alive.shape
     row = jnp.arange(rows).reshape(1, rows, 1)
     here = alive[:, now : now + 1]
     past = alive & here & (row <= now)
-    which, who, holes, often = jax.random.split(key, 4)
+    which, who, holes, often, stretch = jax.random.split(key, 5)
     kind = jax.random.uniform(which, (batch, 1, 1))
     some = jax.random.uniform(often, (batch, 1, 1))
     chosen = jax.random.uniform(who, (batch, 1, agents)) < some
@@ -70,7 +70,11 @@ def shown(
     told = past | (alive & here & chosen & (row == rows - 1))
     gone = jax.random.uniform(holes, (batch, rows, agents)) < 0.7 * some
     torn = past & ~(gone & (row != now) & written)
-    third = share / 3.0
-    found = jnp.where(kind < third, held, past)
-    found = jnp.where((kind >= third) & (kind < 2.0 * third), told, found)
-    return jnp.where((kind >= 2.0 * third) & (kind < share), torn, found)
+    ends = jax.random.randint(stretch, (2, batch, 1, agents), 1, rows - 1)
+    inside = (row >= ends.min(0)) & (row <= ends.max(0))
+    gaps = alive & here & ~(chosen & inside & written)
+    found = past
+    for number, other in enumerate((held, told, torn, gaps)):
+        turn = (kind >= number * share / 4.0) & (kind < (number + 1) * share / 4.0)
+        found = jnp.where(turn, other, found)
+    return found
