@@ -78,7 +78,7 @@ class Preference:
         """How likely means of comparisons as far from 0 are by chance; 1 where none differs."""
         if np.all(self.each == self.each[0]):
             return 1.0 if self.each[0] == 0 else 0.0
-        return float(stats.ttest_1samp(self.each, 0.0).pvalue)
+        return float(stats.ttest_1samp(self.each, 0.0)[1])
 
     def __str__(self) -> str:
         first, second = self.models

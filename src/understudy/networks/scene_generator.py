@@ -73,7 +73,8 @@ class SceneGenerator(eqx.Module):
         rows = (_last(past, before), _last(known & alive[None], before))
         read = model.read(*_followed(rows, _part(given_rows, 0, ahead)), kind)
         drawn = [rows_of(model.futures(read, keys[0], samples))[:, -ahead:]]
-        rows = tuple(jnp.broadcast_to(x, (samples, *x.shape)) for x in rows)
+        past, known = (jnp.broadcast_to(x, (samples, *x.shape)) for x in rows)
+        rows = (past, known)
         for number in range(1, chunks):
             _, held = _part(given_rows, number - 1, ahead)
             there = (self._lasting(kind, alive)[None] | held)[None]
