@@ -21,6 +21,7 @@ import argparse
 import dataclasses
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,22 @@ def pushed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def recorded(part: str) -> list[dict[str, Any]]:
+    """Rows of a part that were written before."""
+    path = FOLDER / "coop_push.json"
+    kept = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [{k: v for k, v in row.items() if k != "part"} for row in kept if row["part"] == part]
+
+
 def judge() -> None:
     """E.6 of the rows that were recorded, without playing again."""
-    kept = json.loads((FOLDER / "coop_push.json").read_text())["rows"]
-    rows = [{k: v for k, v in row.items() if k != "part"} for row in kept if row["part"] == "push"]
+    rows = recorded("push")
     finish("push", rows, pushed(rows), range(arms.SEEDS))
 
 
-def ablation(runs: Path) -> None:
-    """E.8."""
-    rows: list[dict[str, Any]] = []
+def ablation(runs: Path, seeds: list[int]) -> None:
+    """E.8; rows of other seeds that were recorded before stay."""
+    rows = [row for row in recorded("ablation") if row["seed"] not in seeds]
     planner = functools.partial(dataclasses.replace, arms.PLANNER)
     ways = {
         "cem": planner(),
@@ -108,7 +115,7 @@ def ablation(runs: Path) -> None:
         "adam, 1 restart, 10 steps": planner(method="adam", candidates=1, iterations=10),
         "mppi": planner(method="mppi"),
     }
-    for seed in range(FEW_SEEDS):
+    for seed in seeds:
         for kind in FACTORISATIONS:
             model = arms.model(runs, seed, kind)
             wanted = ways if kind == "factored" else dict(list(ways.items())[:2])
@@ -116,7 +123,7 @@ def ablation(runs: Path) -> None:
                 found = arms.games(team(model, how), episodes=FEW_GAMES)
                 rows.append({"model": kind, "planner": name, "seed": seed, **found})
                 print(table(rows[-1:]), flush=True)
-    finish("ablation", rows, [], range(FEW_SEEDS))
+    finish("ablation", rows, [], sorted({row["seed"] for row in rows}))
 
 
 def shown(runs: Path) -> Any:
@@ -155,7 +162,7 @@ def demonstrations(runs: Path) -> None:
     ], range(FEW_SEEDS))  # fmt: skip
 
 
-def finish(part: str, rows: list[dict[str, Any]], targets: list[Any], seeds: range) -> None:
+def finish(part: str, rows: list[dict[str, Any]], targets: list[Any], seeds: Sequence[int]) -> None:
     """Write a part."""
     write("coop_push", command=command(), seeds=seeds, rows=rows, targets=targets, part=part)
     print(summary(targets), flush=True)
@@ -167,6 +174,8 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/two_arms"))
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(range(FEW_SEEDS)),
+                        help="of the ablation")  # fmt: skip
     parser.add_argument("--judge", action="store_true", help="judge recorded rows of push again")
     parser.add_argument("--plan", action="store_true", help="say how long it takes")
     options = parser.parse_args()
@@ -176,8 +185,12 @@ def main() -> None:
     if options.judge:
         judge()
         return
+    parts = {
+        "push": push, "demonstrations": demonstrations,
+        "ablation": functools.partial(ablation, seeds=options.seeds),
+    }  # fmt: skip
     for part in options.parts:
-        {"push": push, "ablation": ablation, "demonstrations": demonstrations}[part](options.runs)
+        parts[part](options.runs)
 
 
 if __name__ == "__main__":
