@@ -28,7 +28,7 @@ def straight(episodes=8, agents=2, rows=ROWS, seed=0, noise=0.002):
     return demonstrations(tracks, np.broadcast_to(intents, (episodes, rows, agents)), 2)
 
 
-def together(episodes=64, agents=3, seed=0):
+def together(episodes=512, agents=3, seed=0):
     """All go right, and then turn up or down, by one coin for all of them."""
     rng = np.random.default_rng(seed)
     start = rng.uniform(-1, 1, (episodes, 1, agents, 2))
@@ -73,15 +73,19 @@ def start(algorithm, plays, key):
     return jax.jit(lambda key: algorithm.init(plays.spec, moments, key))(key)
 
 
-def fit(algorithm, plays, key, steps):
-    """Train on all windows at once."""
-    window = windows(plays, algorithm.window)
+def fit(algorithm, plays, key, steps, batch=None):
+    """Train on all windows at once, or on some drawn at every step."""
+    window = jax.tree.map(jnp.asarray, windows(plays, algorithm.window))
 
     @jax.jit
     def run(state):
         def body(state, step):
-            done = algorithm.update(state, Batch(None, window), step, jax.random.fold_in(key, step))
-            return done
+            own, some = jax.random.fold_in(key, step), window
+            if batch is not None:
+                total = jax.tree.leaves(window)[0].shape[0]
+                drawn = jax.random.randint(own, (batch,), 0, total)
+                some = jax.tree.map(lambda x: x[drawn], window)
+            return algorithm.update(state, Batch(None, some), step, own)
 
         return jax.lax.scan(body, state, jnp.arange(steps))
 

@@ -12,6 +12,7 @@ from algorithms.little_plays import AHEAD, PAST, fit, together
 from understudy.algorithms.plays import HEADS, PlayTransformer
 from understudy.data.statistics import statistics
 from understudy.networks.scene import SceneNetwork, rows_of
+from understudy.networks.scene_views import Scene, turned
 from understudy.types import Given, Group, Observation, Spec, Statistics, UserError
 
 SMALL = SceneNetwork(width=16, heads=2, reading=1, writing=1, ways=(12, 2))
@@ -140,20 +141,20 @@ def turns(algorithm, state, scenes=32, samples=8):
 def test_agents_learn_to_turn_together(head, seed):
     """Agents that turn each by a coin of its own agree in a quarter of the futures."""
     algorithm = tiny(head, learning_rate=5e-3, decay=400, controls=0.0, motion=0.0, agent=0.0)
-    state, _ = fit(algorithm, PLAYS, jax.random.key(seed), 400)
+    state, _ = fit(algorithm, PLAYS, jax.random.key(seed), 400, batch=48)
     found = turns(algorithm, state)
     nearest = min(np.abs(found - side).max(-1).min(1).mean() for side in (-1, 1))
-    assert nearest < 0.4
+    assert nearest < 0.2
     if head != "best":  # futures that were never nearest may be anything
         side = np.sign(found)
-        assert (side == side[..., :1]).all(-1).mean() > 0.7
-        assert 0.15 < (side > 0).mean() < 0.85
+        assert (side == side[..., :1]).all(-1).mean() > 0.9
+        assert 0.3 < (side > 0).mean() < 0.7
 
 
 @pytest.mark.slow
 def test_destinations_decide_where_others_turn():
     algorithm = tiny(learning_rate=5e-3, decay=800, controls=0.9)
-    state, _ = fit(algorithm, PLAYS, jax.random.key(0), 800)
+    state, _ = fit(algorithm, PLAYS, jax.random.key(0), 800, batch=48)
     made, scene = algorithm.generator(state), together(1, seed=4)
     x = jnp.asarray(scene.features["agents"])
     seen = Observation({"agents": x[:PAST]}, {"agents": jnp.ones((PAST, 3), bool)})
@@ -168,21 +169,27 @@ def test_destinations_decide_where_others_turn():
 
 
 def test_the_field_comes_from_the_demonstrations():
-    corners = tiny(bounds=None).resolve(PLAYS).bounds
-    low, high = (np.asarray(c) for c in corners)
+    model = generator(bounds=None).model
     every = PLAYS.features["agents"].reshape(-1, 2)
-    np.testing.assert_allclose(low, every.min(0), rtol=1e-6)
-    np.testing.assert_allclose(high, every.max(0), rtol=1e-6)
+    np.testing.assert_allclose(model.middle, (every.min(0) + every.max(0)) / 2, atol=1e-6)
+    np.testing.assert_allclose(model.half, (every.max(0) - every.min(0)) / 2, rtol=1e-5)
     named = dataclasses.replace(
         PLAYS, context={"bounds": np.broadcast_to([[-3.0, -3], [5, 3]], (len(PLAYS), 2, 2))}
     )
     assert tiny(bounds=None).resolve(named).bounds == ((-3.0, -3.0), (5.0, 3.0))
 
 
+def test_the_first_step_that_is_written_counts_with_its_change():
+    known = jnp.arange(6).reshape(1, 6, 1) < 3
+    scene = Scene(jnp.zeros((1, 6, 1, 2)), known, ~known)
+    rows = [[float(x) for x in y[0, 0, ::2]] for y in (scene.weight, scene.moved, scene.changed)]
+    assert rows == [[0, 0, 0, 1, 1, 1]] * 3
+    alone = Scene(scene.positions, known & (jnp.arange(6).reshape(1, 6, 1) == 2), ~known)
+    assert alone.changed[0, 0, ::2].tolist() == [0, 0, 0, 0, 1, 1]
+
+
 @pytest.mark.parametrize("turn", ["flip", "rotate"])
 def test_turned_windows_keep_distances(turn):
-    from understudy.networks.scene_views import turned
-
     x = jax.random.normal(jax.random.key(0), (6, 5, 3, 2))
     middle = jnp.asarray([0.5, -1.0])
     found = turned(x, jax.random.key(1), how=turn, middle=middle)

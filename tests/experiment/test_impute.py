@@ -67,11 +67,11 @@ def test_who_comes_later_or_leaves_is_not_invented(fresh):
 @pytest.mark.slow
 def test_who_is_missing_moves_with_those_that_are_seen():
     """All turn one way, up or down; one of them is out of sight from the turn on."""
-    state, _ = fit(ALGORITHM, together(), jax.random.key(0), 500)
+    state, _ = fit(ALGORITHM, together(), jax.random.key(0), 500, batch=48)
     found = impute(ALGORITHM.generator(state), without(LOG, slice(PAST, ROWS)), gaps="all")
     made, truth = (x.features["agents"].reshape(-1, ROWS, 3, 2)[:, -1, 1, 1] for x in (found, LOG))
     start = LOG.features["agents"].reshape(-1, ROWS, 3, 2)[:, PAST - 1, 1, 1]
-    assert (np.sign(made - start) == np.sign(truth - start)).mean() > 0.85
+    assert (np.sign(made - start) == np.sign(truth - start)).mean() > 0.9
 
 
 def test_what_cannot_fill_in_is_refused(fresh):
