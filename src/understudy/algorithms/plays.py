@@ -28,15 +28,17 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.functional.energy import squares
+from understudy.data.positions import field
+from understudy.functional.futures import differences, energies, nearest, sums
 from understudy.networks import descent
-from understudy.networks.scene import Read, SceneModel, SceneNetwork, flat
+from understudy.networks.scene import Read, SceneModel, SceneNetwork
 from understudy.networks.scene_generator import SceneGenerator
 from understudy.networks.scene_heads import BestHead, FlowHead, NoiseHead
-from understudy.networks.scene_views import shown, turned
+from understudy.networks.scene_views import Scene, shown, turned
+from understudy.networks.tokens import join
 from understudy.types import (
     Batch,
     Metrics,
@@ -61,34 +63,6 @@ class State:
 
     model: SceneModel
     optimiser: Any
-
-
-@record
-class Scene:
-    """Windows as networks take them."""
-
-    positions: Float[Array, "batch rows agents 2"]
-    known: Bool[Array, "batch rows agents"]
-    """What is shown."""
-    wanted: Bool[Array, "batch rows agents"]
-    """What is to be written, and happened."""
-
-    @property
-    def truth(self) -> Float[Array, "batch agents numbers"]:
-        """x and y of every row of an agent."""
-        return flat(self.positions)
-
-    @property
-    def weight(self) -> Float[Array, "batch agents numbers"]:
-        """1 where they are wanted."""
-        return _two(self.wanted)
-
-    @property
-    def moved(self) -> Float[Array, "batch agents numbers"]:
-        """1 where a step leads to what is wanted, from where somebody was."""
-        there = self.known | self.wanted
-        before = jnp.concatenate([jnp.zeros_like(there[:, :1]), there[:, :-1]], 1)
-        return _two(self.wanted & before)
 
 
 @hyperparameters
@@ -166,21 +140,12 @@ class PlayTransformer:
         return self.observed + self.horizon
 
     def resolve(self, demonstrations: Demonstrations) -> PlayTransformer:
-        """Fill in the corners of the field."""
-        if self.bounds is not None:
+        """Fill in the corners of the field, where the demonstrations say."""
+        known = field(demonstrations)
+        if self.bounds is not None or known is None:
             return self
-        known = demonstrations.context.get("bounds")
-        if known is not None and len(known) and np.all(known == known[0]):
-            low, high = np.asarray(known[0], float)
-        else:
-            each = [
-                demonstrations.features[name][demonstrations.alive[name]].reshape(-1, 2)
-                for name in demonstrations.spec.names
-            ]
-            low = np.min([x.min(0) for x in each if len(x)], 0)
-            high = np.max([x.max(0) for x in each if len(x)], 0)
-        corners = tuple((float(x), float(y)) for x, y in (low, high))
-        return dataclasses.replace(self, bounds=corners)
+        low, high = known
+        return dataclasses.replace(self, bounds=(tuple(low.tolist()), tuple(high.tolist())))
 
     def init(self, spec: Spec, statistics: Statistics | None, key: Key[Array, ""]) -> State:
         """Fresh weights.
@@ -209,7 +174,7 @@ class PlayTransformer:
         }[self.head]()  # fmt: skip
         model = SceneModel.of(
             spec, statistics, network, rows=rows, now=self.observed - 1,
-            placed=self.placed, head=head, bounds=self.bounds or ((-1.0, -1.0), (1.0, 1.0)),
+            placed=self.placed, head=head, bounds=self.bounds,
         )  # fmt: skip
         model = model.drawn(key)
         return State(model, descent.start(model))
@@ -234,8 +199,8 @@ class PlayTransformer:
     def scenes(self, model: SceneModel, window: Window, turn: Any, show: Any) -> Scene:
         """Windows, turned, and what is shown of them."""
         names = model.spec.names
-        positions = jnp.concatenate([window.observation.features[n] for n in names], -2)
-        alive = jnp.concatenate([window.observation.alive[n] for n in names], -1)
+        positions = join(model.spec, window.observation.features)
+        alive = join(model.spec, window.observation.alive)
         positions = turned(positions, turn, how=self.turn, middle=model.middle)
         counts = [window.observation.alive[n].shape[-1] for n in names]
         written = np.repeat([n not in self.seen for n in names], counts)
@@ -255,63 +220,29 @@ class PlayTransformer:
         futures = model.futures(read, key, self.futures)
         total, metrics = jnp.zeros(()), {}
         if self.head == "noise":
-            parts = self._energies(futures, scene)
+            parts = energies(futures, scene.truth, scene.weight, scene.moved, scene.changed)
             metrics = {name: x / model.step for name, x in parts.items()}
             total = sum((getattr(self, n) * x for n, x in metrics.items()), jnp.zeros(()))
         near = self.best if self.head == "noise" else 1.0
         if isinstance(near, jax.Array) or near != 0:
-            metrics["nearest"] = self._nearest(futures, scene) / model.step
+            metrics["nearest"] = nearest(futures, scene.truth, scene.weight, self.of) / model.step
             total = total + near * metrics["nearest"]
         return total, {**metrics, "loss": total}
-
-    def _energies(self, futures: Array, scene: Scene) -> dict[str, Float[Array, ""]]:
-        """Energy scores of scenes, of agents, and of their moves."""
-        difference = _differences(self.window)
-        agents = scene.wanted.any(1).astype(futures.dtype)
-
-        def each(score: Array) -> Array:
-            return (score * agents).sum() / jnp.maximum(agents.sum(), 1.0)
-
-        places = squares(futures, scene.truth, scene.weight)
-        moves, truth = futures @ difference, scene.truth @ difference
-        moved = scene.moved
-        changed = moved * jnp.concatenate([jnp.zeros_like(moved[..., :2]), moved[..., :-2]], -1)
-        motion = squares(moves, truth, moved).energy()
-        turns = squares(moves @ difference, truth @ difference, changed).energy()
-        return {
-            "scene": places.together().energy().mean(),
-            "agent": each(places.energy()),
-            "motion": each(motion) + each(turns),
-        }
-
-    def _nearest(self, futures: Array, scene: Scene) -> Float[Array, ""]:
-        """Mean distance of the nearest future, and a quarter of that of the nearest last row."""
-        weight = jnp.swapaxes(scene.wanted, 1, 2).astype(futures.dtype)
-        away = futures - scene.truth[:, :, None]
-        away = away.reshape(*away.shape[:-1], -1, 2)
-        far = jnp.sqrt(jnp.square(away).sum(-1) + 1e-6) * weight[:, :, None]
-        path, last = far.sum(-1), far[..., -1]  # batch agents futures
-        count, ends = weight.sum(-1), weight[..., -1]
-        if self.of == "scene":
-            path, last = path.sum(1) / _some(count.sum(1))[:, None], last.sum(1)
-            return path.min(1).mean() + 0.25 * (last / _some(ends.sum(1))[:, None]).min(1).mean()
-        path = (path / _some(count)[..., None]).min(-1).sum() / _some((count > 0).sum())
-        return path + 0.25 * last.min(-1).sum() / _some(ends.sum())
 
     def _flow(
         self, model: SceneModel, read: Read, scene: Scene, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], Metrics]:
         """How far off the ends of paths are, as moves and as positions."""
         head, draw = model.head, jax.random.split(key)
-        truth, weight = scene.truth @ _differences(self.window), scene.moved
+        truth, weight = scene.truth @ differences(self.window), scene.moved
         end = jnp.where(weight > 0, (truth - read.going) / model.step, 0.0)[:, :, None]
         along = jax.random.uniform(draw[0], (end.shape[0], self.futures))
         share = along[:, None, :, None]
         noise = head.noise(draw[1], (*end.shape[:2], self.futures, end.shape[-1]))
         found = head.end(read, share * end + (1.0 - share) * noise, along)
         missed = (found - end) * weight[:, :, None]
-        summed = missed @ jnp.asarray(np.kron(np.tri(self.window).T, np.eye(2)), missed.dtype)
-        count = _some(weight.sum() * self.futures)
+        summed = missed @ sums(self.window)
+        count = jnp.maximum(weight.sum() * self.futures, 1.0)
         moves = jnp.square(missed).sum() / count
         places = (jnp.square(summed) * weight[:, :, None]).sum() / count / self.horizon
         return moves + places, {"moves": moves, "places": places, "loss": moves + places}
@@ -319,20 +250,3 @@ class PlayTransformer:
     def generator(self, state: State) -> SceneGenerator:
         """What samples futures."""
         return SceneGenerator(state.model, self.seen)
-
-
-def _differences(rows: int) -> Float[Array, "numbers numbers"]:
-    """What makes steps that led to each row of flat paths; 0 in the first."""
-    found = np.eye(rows) - np.eye(rows, k=1)
-    found[0, 0] = 0.0
-    return jnp.asarray(np.kron(found, np.eye(2)), jnp.float32)
-
-
-def _two(rows: Bool[Array, "batch rows agents"]) -> Float[Array, "batch agents numbers"]:
-    """1 for x and for y of rows."""
-    return flat(jnp.broadcast_to(rows[..., None], (*rows.shape, 2)).astype(jnp.float32))
-
-
-def _some(count: Array) -> Array:
-    """A count to divide by, at least 1."""
-    return jnp.maximum(count.astype(jnp.float32), 1.0)

@@ -1,7 +1,11 @@
-"""Where positions are among the features of a group."""
+"""Where positions are among the features of a group, and the field they lie in."""
 
 from __future__ import annotations
 
+import numpy as np
+from jaxtyping import Float
+
+from understudy.data.demonstrations import Demonstrations
 from understudy.types import Group, require
 
 
@@ -19,3 +23,11 @@ def xy(group: Group) -> tuple[int, int]:
         "choose groups that have two coordinates",
     )
     return 0, 1
+
+
+def field(demonstrations: Demonstrations) -> Float[np.ndarray, "2 2"] | None:
+    """Low and high corner that all episodes agree on; None where nobody knows."""
+    known = demonstrations.context.get("bounds")
+    if known is None or len(known) == 0 or not np.all(known == known[0]):
+        return None
+    return np.asarray(known[0], float)

@@ -13,6 +13,8 @@ import fcntl
 import json
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,24 @@ CONFIG, STATISTICS, METRICS, TIMING = (
 CHECKPOINTS, POLICY, BEST = "checkpoints", "policy", "best.safetensors"
 KEEP = 2
 _OURS = (STATISTICS, ".lock", ".writing-")
+
+
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A place to write a new folder in, which appears when all is written, or never.
+
+    Raises:
+        UserError: if the folder exists.
+    """
+    require(not folder.exists(), f"{folder} already exists; choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        yield work
+        work.chmod(0o755)
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def create(folder: Path, config: Mapping[str, Any], statistics: Mapping[str, Any] | None) -> None:

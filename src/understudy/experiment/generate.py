@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from understudy.data import sampling, store
 from understudy.data.demonstrations import Demonstrations
 from understudy.data.sampling import windows
 from understudy.experiment import checkpoint
+from understudy.experiment.folder import whole
 from understudy.experiment.run import Run
 from understudy.experiment.slots import Slots
 from understudy.types import Given, Observation, Samples, require
@@ -53,8 +51,6 @@ class Plays:
         Raises:
             UserError: if the folder exists, or the disk is full.
         """
-        folder = Path(folder)
-        require(not folder.exists(), f"{folder} already exists; choose another folder")
         arrays: dict[str, Any] = {"samples": dict(self.samples)}
         if self.intents is not None:
             arrays["intents"] = dict(self.intents)
@@ -62,15 +58,9 @@ class Plays:
             kind: {name: [list(a.shape), str(a.dtype)] for name, a in groups.items()}
             for kind, groups in arrays.items()
         }
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-        try:
+        with whole(Path(folder)) as work:
             store.save(self.truth, work / TRUTH)
             checkpoint.save(work / SAMPLES, arrays, {"observed": self.observed, "shapes": shapes})
-            os.chmod(work, 0o755)
-            work.rename(folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> Plays:

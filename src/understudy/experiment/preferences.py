@@ -18,18 +18,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from understudy.experiment.folder import whole
 from understudy.experiment.generate import Plays
 from understudy.types import UserError, require
 from understudy.visualise.animate import WRITERS, frames
-from understudy.visualise.tracks import Bounds, ground, tracks
+from understudy.visualise.tracks import Bounds, Track, ground, tracks
 
 SHEET, KEY = "answers.csv", "key.json"
 SIDES = ("left", "right")
@@ -78,7 +78,8 @@ class Preference:
         """How likely means of comparisons as far from 0 are by chance; 1 where none differs."""
         if np.all(self.each == self.each[0]):
             return 1.0 if self.each[0] == 0 else 0.0
-        return float(stats.ttest_1samp(self.each, 0.0)[1])
+        found: Any = stats.ttest_1samp(self.each, 0.0)
+        return float(found.pvalue)
 
     def __str__(self) -> str:
         first, second = self.models
@@ -115,7 +116,6 @@ def prepare(
         UserError: for other than two models, or for models of different scenes.
     """
     out = Path(out)
-    require(not out.exists(), f"{out} already exists; choose another folder")
     require(len(plays) == 2, f"expected plays of two models, found {len(plays)}; give two")
     require(
         WRITERS.get(ending) is not None, f"expected an ending of .gif or .mp4, found {ending!r}"
@@ -133,32 +133,19 @@ def prepare(
     total = len(first.truth)
     scenes = np.sort(chance.choice(total, min(pairs, total), replace=False))
     swapped = chance.random(len(scenes)) < 0.5
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=".writing-"))
-    try:
+    write = WRITERS[ending]
+    assert write is not None
+    with whole(out) as work:
         for number, (scene, swap) in enumerate(zip(scenes, swapped, strict=True), 1):
-            sides = (second, first) if swap else (first, second)
-            panels = [[
-                dataclasses.replace(tracks(one, int(scene), 1)[1], title=side, intents=None)
-                for one, side in zip(sides, SIDES, strict=True)
-            ]]  # fmt: skip
-            rate = first.truth.rate
-            write = WRITERS[ending]
-            assert write is not None
-            write(
-                work / f"pair_{number:02d}{ending}",
-                frames(panels, ground(first, panels, bounds), rate), rate * speed, 1.0,
-            )  # fmt: skip
+            panels = [_sides((second, first) if swap else (first, second), int(scene))]
+            rate, on = first.truth.rate, ground(first, panels, bounds)
+            write(work / f"pair_{number:02d}{ending}", frames(panels, on, rate), rate * speed, 1.0)
         rows = [f"{number},\n" for number in range(1, len(scenes) + 1)]
         (work / SHEET).write_text("pair,choice\n" + "".join(rows))
         (work / "how.txt").write_text(HOW)
         left = [names[1] if swap else names[0] for swap in swapped]
         kept = {"models": names, "left": left, "scenes": scenes.tolist()}
         (work / KEY).write_text(json.dumps(kept, indent=1))
-        work.chmod(0o755)
-        work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return out
 
 
@@ -183,6 +170,14 @@ def count(study: str | Path, answers: Sequence[str | Path] = ()) -> Preference:
         for s in sheets
     ]
     return Preference(tuple(kept["models"]), np.asarray(votes).T)
+
+
+def _sides(pair: tuple[Plays, Plays], scene: int) -> list[Track]:
+    """The first sample of each, and nothing that says whose it is."""
+    return [
+        dataclasses.replace(tracks(plays, scene, 1)[1], title=side, intents=None)
+        for plays, side in zip(pair, SIDES, strict=True)
+    ]
 
 
 def _scenes(plays: Plays) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from understudy.data.demonstrations import Demonstrations
+from understudy.data.positions import field
 from understudy.data.sampling import Windows, windows
 from understudy.types import Spec, UserError, require
 
@@ -196,10 +197,8 @@ def bounds_of(
     """
     if protocol.bounds is not None:
         return protocol.bounds
-    known = demonstrations.context.get("bounds")
-    if known is None or len(known) == 0 or not np.all(known == known[0]):
-        return None
-    return tuple(known[0][0].tolist()), tuple(known[0][1].tolist())
+    known = field(demonstrations)
+    return None if known is None else (tuple(known[0].tolist()), tuple(known[1].tolist()))
 
 
 def horizons(protocol: Protocol, rate: float) -> tuple[int, ...]:

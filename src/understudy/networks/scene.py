@@ -102,7 +102,7 @@ class SceneModel(eqx.Module):
             now: the last row of the past.
             placed: whether it counts where on the field agents are.
             head: what writes futures.
-            bounds: low and high corner of the field.
+            bounds: low and high corner of the field; None: where agents were.
 
         Raises:
             UserError: for a group whose features are not two.
@@ -114,7 +114,14 @@ class SceneModel(eqx.Module):
                 f"{group.name!r}; leave the others out",
             )
         width, first = network.width, spec.names[0]
-        low, high = np.asarray(bounds, np.float32)
+        if bounds is None:
+            corners = (
+                jnp.stack([jnp.asarray(x[n]) for n in spec.names])
+                for x in (statistics.low, statistics.high)
+            )
+            low, high = (f(x, 0) for f, x in zip((jnp.min, jnp.max), corners, strict=True))
+        else:
+            low, high = jnp.asarray(bounds, jnp.float32)
         step = jnp.sqrt(jnp.square(jnp.asarray(statistics.step_std[first])).mean())
         return cls(
             embed=(Linear(5 * rows + 2 * placed, width), Linear(width, width)),
@@ -123,8 +130,7 @@ class SceneModel(eqx.Module):
             blocks=tuple(GeometricBlock(width, network.heads) for _ in range(network.reading)),
             head=head,
             step=jnp.asarray(step, jnp.float32),
-            middle=jnp.asarray((low + high) / 2),
-            half=jnp.asarray(np.maximum((high - low) / 2, 1e-6)),
+            middle=(low + high) / 2.0, half=jnp.maximum((high - low) / 2.0, 1e-6),
             rows=rows, now=now, placed=placed, spec=spec,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from understudy.functional.energy import squares
 from understudy.networks.scene import SceneModel, rows_of
+from understudy.networks.tokens import join, part
 from understudy.types import Given, Observation, Samples, UserError, Window, require
 
 
@@ -65,33 +66,29 @@ class SceneGenerator(eqx.Module):
             f"expected at least one row of context and of horizon, found {past.shape[0]} and "
             f"{horizon}; ask for at least one of each",
         )
-        kind = model.of_group({n: context.features[n].shape[-2] for n in model.spec.names})
+        counts = {name: context.features[name].shape[-2] for name in model.spec.names}
+        kind = model.of_group(counts)
         ahead, before = model.rows - model.now - 1, model.now + 1
         chunks = math.ceil(horizon / ahead)
         given_rows = self._held(given, context, horizon, chunks * ahead)
         keys = jax.random.split(key, chunks)
         rows = (_last(past, before), _last(known & alive[None], before))
-        read = model.read(*_followed(rows, _part(given_rows, 0, ahead)), kind)
+        read = model.read(*_followed(rows, _chunk(given_rows, 0, ahead)), kind)
         drawn = [rows_of(model.futures(read, keys[0], samples))[:, -ahead:]]
         past, known = (jnp.broadcast_to(x, (samples, *x.shape)) for x in rows)
         rows = (past, known)
         for number in range(1, chunks):
-            _, held = _part(given_rows, number - 1, ahead)
+            _, held = _chunk(given_rows, number - 1, ahead)
             there = (self._lasting(kind, alive)[None] | held)[None]
             there = jnp.broadcast_to(there, (samples, *held.shape))
             longer = _followed(rows, (drawn[-1], there))
             rows = (longer[0][:, -before:], longer[1][:, -before:])
-            read = model.read(*_followed(rows, _part(given_rows, number, ahead)), kind)
+            read = model.read(*_followed(rows, _chunk(given_rows, number, ahead)), kind)
             drawn.append(rows_of(model.futures(read, keys[number], 1))[:, 0, -ahead:])
         future = jnp.concatenate(drawn, 1)[:, :horizon]
         future = jnp.where(alive[None, None, :, None], future, 0.0)
-        found, first = {}, 0
-        for name in model.spec.names:
-            count = context.features[name].shape[-2]
-            if name not in self.seen:
-                found[name] = future[:, :, first : first + count]
-            first += count
-        return Samples(found)
+        found = part(model.spec, future, counts)
+        return Samples({name: x for name, x in found.items() if name not in self.seen})
 
     def filled(
         self,
@@ -131,9 +128,8 @@ class SceneGenerator(eqx.Module):
 
     def _begin(self, context: Observation) -> tuple[Array, Array, Array]:
         """Positions, which are known, and who is there now."""
-        names = self.model.spec.names
-        past = jnp.concatenate([jnp.asarray(context.features[n]) for n in names], -2)
-        known = jnp.concatenate([jnp.asarray(context.alive[n]) for n in names], -1)
+        past = join(self.model.spec, context.features)
+        known = join(self.model.spec, context.alive)
         return past, known, known[-1]
 
     def _lasting(self, kind: Int[Array, " agents"], alive: Bool[Array, " agents"]) -> Array:
@@ -169,7 +165,7 @@ Rows = tuple[Array, Array]
 """Positions ``[*lead, rows, agents, 2]``, and where they are known."""
 
 
-def _part(rows: Rows, number: int, count: int) -> Rows:
+def _chunk(rows: Rows, number: int, count: int) -> Rows:
     """Some rows of those that are given."""
     part = slice(number * count, (number + 1) * count)
     return rows[0][part], rows[1][part]

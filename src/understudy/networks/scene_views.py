@@ -1,4 +1,4 @@
-"""Training windows seen in other ways: turned about, and with more or less shown than a past."""
+"""Windows to learn from: turned about, with more or less shown than a past, and what is wanted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,51 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
+
+from understudy.networks.scene import flat
+from understudy.types import record
+
+
+@record
+class Scene:
+    """Windows as networks take them, and 1 for each number of flat paths that counts."""
+
+    positions: Float[Array, "batch rows agents 2"]
+    known: Bool[Array, "batch rows agents"]
+    """What is shown."""
+    wanted: Bool[Array, "batch rows agents"]
+    """What is to be written, and happened."""
+
+    @property
+    def truth(self) -> Float[Array, "batch agents numbers"]:
+        """x and y of every row of an agent."""
+        return flat(self.positions)
+
+    @property
+    def weight(self) -> Float[Array, "batch agents numbers"]:
+        """Of rows that are wanted."""
+        return _two(self.wanted)
+
+    @property
+    def moved(self) -> Float[Array, "batch agents numbers"]:
+        """Of steps to them, from where somebody was."""
+        return _two(self.wanted & _before(self.known | self.wanted))
+
+    @property
+    def changed(self) -> Float[Array, "batch agents numbers"]:
+        """Of changes of steps, where there was a step before."""
+        there = self.known | self.wanted
+        return _two(self.wanted & _before(there & _before(there)))
+
+
+def _before(rows: Bool[Array, "batch rows agents"]) -> Bool[Array, "batch rows agents"]:
+    """The row before; False in the first."""
+    return jnp.concatenate([jnp.zeros_like(rows[:, :1]), rows[:, :-1]], 1)
+
+
+def _two(rows: Bool[Array, "batch rows agents"]) -> Float[Array, "batch agents numbers"]:
+    """1 for x and for y of rows."""
+    return flat(jnp.broadcast_to(rows[..., None], (*rows.shape, 2)).astype(jnp.float32))
 
 
 def turned(

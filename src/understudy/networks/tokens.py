@@ -20,7 +20,11 @@ def join(spec: Spec, arrays: Mapping[str, Any]) -> Array:
         arrays: without trailing features (masks), or with one axis of them.
     """
     parts = [arrays[name] for name in spec.names]
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, token_axis(arrays, spec))
+    return (
+        jnp.asarray(parts[0])
+        if len(parts) == 1
+        else jnp.concatenate(parts, token_axis(arrays, spec))
+    )
 
 
 def token_axis(arrays: Mapping[str, Any], spec: Spec) -> int:

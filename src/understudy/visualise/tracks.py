@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from understudy.data.demonstrations import Demonstrations
-from understudy.data.positions import xy
+from understudy.data.positions import field, xy
 from understudy.types import Group
 from understudy.visualise import style
 from understudy.visualise.scene import Scene, scene_of
@@ -179,10 +179,8 @@ def ground(plays: Plays, panels: list[list[Track]], bounds: Bounds | None = None
     ball that stay within 94 x 50 ft are on a basketball court.
     """
     points = np.concatenate([t.positions.reshape(-1, 2) for row in panels for t in row])
-    known = plays.truth.context.get("bounds")
     unit = plays.truth.unit
-    if bounds is None and known is not None and len(known) and np.all(known == known[0]):
-        bounds = np.asarray(known[0], float)
+    bounds = field(plays.truth) if bounds is None else bounds
     if bounds is None and unit == "ft" and "ball" in plays.truth.spec.names:
         real = np.concatenate([row[0].positions.reshape(-1, 2) for row in panels])
         inside = np.nanmin(real) > -BESIDE and np.all(np.nanmax(real, 0) < COURT + BESIDE)
