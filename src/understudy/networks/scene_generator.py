@@ -43,9 +43,9 @@ class SceneGenerator(eqx.Module):
             key: of all draws.
             samples: number of futures.
             horizon: rows to draw.
-            given: positions ``{group: [horizon, agents, 2]}`` reproduced where held. A last row
-                alone is a destination. Groups that are only seen are there as far as rows are
-                given.
+            given: positions ``{group: [horizon, agents, 2]}`` reproduced where held. A row alone is
+                a destination, of which only the window it lies in knows. Groups that are only seen
+                are there as far as rows are given.
             intents: none; this generator has destinations in their place.
 
         Returns:
